@@ -1,0 +1,28 @@
+"""Class-guided diffusion on MNIST: the finished code that the course's notebooks import."""
+
+from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from ddpm_lib.data import load_mnist
+from ddpm_lib.ddpm import DDPM
+from ddpm_lib.precision import best_device, describe_machine
+from ddpm_lib.sampling import sample, sample_steps
+from ddpm_lib.schedule import NoiseSchedule
+from ddpm_lib.training import TrainConfig, TrainRecord, train
+from ddpm_lib.unet import UNet, UNetConfig
+
+__all__ = [
+    "DDPM",
+    "NoiseSchedule",
+    "TrainConfig",
+    "TrainRecord",
+    "UNet",
+    "UNetConfig",
+    "best_device",
+    "describe_machine",
+    "load_checkpoint",
+    "load_mnist",
+    "read_metadata",
+    "sample",
+    "sample_steps",
+    "save_checkpoint",
+    "train",
+]

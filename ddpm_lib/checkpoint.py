@@ -1,0 +1,130 @@
+"""Checkpoints: one safetensors file with weights, schedule, configs and provenance. Never pickle.
+
+The file's metadata holds the configs as JSON, so that loading needs no arguments, and a SHA-256 over
+tensors and metadata, so that a damaged file is refused instead of drawing strange digits.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ddpm_lib.ddpm import DDPM
+from ddpm_lib.schedule import NoiseSchedule
+from ddpm_lib.unet import UNet, UNetConfig
+
+FORMAT = "ddpm_lib checkpoint 1"
+SHIPPED = Path(__file__).parent / "checkpoints" / "mnist.safetensors"
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+
+
+def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: torch.dtype | None = None) -> None:
+    """Write ddpm to path, all or nothing: a crash leaves the old file or the new one, never half of one.
+
+    path: missing folders are made. metadata: JSON-able dict for people, such as the command that trained it.
+    dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs (exact).
+    Raises ValueError for bad arguments and OSError where the disk refuses.
+    """
+    if not isinstance(ddpm, DDPM):
+        raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"dtype must be None or one of {DTYPES}, got {dtype!r}")
+    try:
+        provenance = json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metadata must be a dict that JSON can hold: {error}") from None
+
+    tensors = {"schedule.beta": ddpm.schedule.beta[1:]}
+    for name, tensor in ddpm.unet.state_dict().items():
+        tensors[f"unet.{name}"] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {
+        "format": FORMAT,
+        "unet": json.dumps(dataclasses.asdict(ddpm.unet.config), sort_keys=True),
+        "prediction": ddpm.prediction,
+        "metadata": provenance,
+    }
+    header["sha256"] = _digest(tensors, header)
+    write_atomically(Path(path), safetensors.torch.save(tensors, header))
+
+
+def load_checkpoint(path: str | Path | None = None) -> DDPM:
+    """The DDPM in path, in eval mode on the CPU; without a path the weights that ship with this package.
+
+    Raises FileNotFoundError where there is no such file, and ValueError naming the path for anything else
+    that is wrong with it: truncated, altered, not a checkpoint, configs that don't fit the weights.
+    """
+    path = SHIPPED if path is None else Path(path)
+    tensors, header = _read(path)
+    try:
+        # On the meta device nothing is allocated or initialised: a forged config can't eat the memory.
+        with torch.device("meta"):
+            unet = UNet(UNetConfig(**json.loads(header["unet"])))
+        weights = {
+            name.removeprefix("unet."): tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+            if name.startswith("unet.")
+        }
+        unet.load_state_dict(weights, assign=True)
+        ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} holds configs that don't fit its weights: {error}") from error
+    return ddpm.eval()
+
+
+def read_metadata(path: str | Path | None = None) -> dict:
+    """The metadata that `save_checkpoint` was given; without a path, of the weights that ship with this package.
+
+    Raises as `load_checkpoint` does.
+    """
+    _, header = _read(SHIPPED if path is None else Path(path))
+    return json.loads(header["metadata"])
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file whose digest is right."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path} is a safetensors file, but not a checkpoint of ddpm_lib")
+    if header.pop("sha256", None) != _digest(tensors, header):
+        raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
+    return tensors, header
+
+
+def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside path, flush to the disk, then rename over it; on any error remove what was begun."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

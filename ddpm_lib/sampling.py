@@ -1,0 +1,128 @@
+"""The reverse process: from pure noise at t = T to a digit at t = 0.
+
+Shapes    B batch · K number of classes
+Time      a sampler walks down times T = t_0 > t_1 > … > t_steps = 0; one step goes from t to s
+Images    [−1, 1] inside, [0, 1] out of `sample`
+Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song et al. 2020, arXiv:2010.02502
+          guidance interval: Kynkäänniemi et al. 2024, arXiv:2404.07724
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_lib.ddpm import DDPM, check_w, draw, label_rows
+from ddpm_lib.precision import autocast
+from ddpm_lib.schedule import NoiseSchedule
+
+
+def sample(
+    ddpm: DDPM,
+    labels: Tensor,
+    w: float | Tensor = 1.0,
+    sampler: str = "ddim",
+    steps: int = 20,
+    guidance_interval: tuple[int, int] | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw one image for each label: the end of `sample_steps`, as (B, 1, 28, 28) in [0, 1].
+
+    Arguments and errors are those of `sample_steps`.
+    """
+    for x_t, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator):
+        pass
+    return (x_t.clamp(-1, 1) + 1) / 2
+
+
+def sample_steps(
+    ddpm: DDPM,
+    labels: Tensor,
+    w: float | Tensor = 1.0,
+    sampler: str = "ddim",
+    steps: int = 20,
+    guidance_interval: tuple[int, int] | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (x_s, x̂_0) after each of the steps from t = T down to 0: the film strip of the reverse process.
+
+    labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
+    sampler: "ancestral" or "ddim". steps: int, 1 … T.
+    guidance_interval: (t_min, t_max); w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
+    generator: source of all randomness; None is torch's own.
+    Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
+    """
+    y = label_rows(labels, ddpm.num_classes, name="labels")
+    w = check_w(w, len(y))
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {tuple(SAMPLERS)}, got {sampler!r}")
+    T = ddpm.schedule.T
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= T:
+        raise ValueError(f"steps must be an integer in 1…{T}, got {steps!r}")
+    t_min, t_max = _check_interval(guidance_interval, T)
+    return _reverse_process(ddpm, y, w, SAMPLERS[sampler], time_steps(T, steps), t_min, t_max, generator)
+
+
+def _reverse_process(ddpm, y, w, step, times, t_min, t_max, generator) -> Iterator[tuple[Tensor, Tensor]]:
+    device = ddpm.schedule.alpha_bar.device
+    y = y.to(device)
+    x_t = draw(torch.randn, (len(y), 1, 28, 28), generator).to(device)
+    for t, s in pairwise(times):
+        z = draw(torch.randn, x_t.shape, generator).to(device) if step is ancestral_step else None
+        # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
+        with torch.inference_mode(), evaluating(ddpm), autocast(device):
+            t_now, t_next = (torch.full((len(y),), time, device=device) for time in (t, s))
+            eps_hat = ddpm.predict_noise(x_t, t_now, y, w=w if t_min <= t <= t_max else 0.0)
+            x_0_hat = ddpm.schedule.predict_x_0(x_t, t_now, eps_hat).clamp(-1, 1)
+            x_t = step(ddpm.schedule, x_t, x_0_hat, t_now, t_next, z)
+        # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
+        yield x_t.clone(), x_0_hat.clone()
+
+
+def time_steps(T: int, steps: int) -> list[int]:
+    """steps + 1 times, evenly spread, strictly falling from T to 0 (integers, so that no two collapse)."""
+    return [T - i * T // steps for i in range(steps + 1)]
+
+
+def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
+    """Draw x_s from q(x_s | x_t, x̂_0) with Gaussian z (DDPM algorithm 2; with s < t − 1 the respaced posterior)."""
+    mean, std = schedule.posterior(x_0_hat, x_t, t, s)
+    return mean + std * z  # std is 0 at s = 0: the last step adds no noise
+
+
+def ddim_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: None = None) -> Tensor:
+    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s)·ε̂: the same noise, less of it (DDIM eq. 12 with σ = 0)."""
+    eps_hat = schedule.predict_eps(x_t, t, x_0_hat)  # from the clipped x̂_0
+    signal_s, sigma_s = schedule.levels(s)
+    return signal_s * x_0_hat + sigma_s * eps_hat
+
+
+SAMPLERS = {"ancestral": ancestral_step, "ddim": ddim_step}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; every submodule's own mode again afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _check_interval(interval: tuple[int, int] | None, T: int) -> tuple[float, float]:
+    if interval is None:
+        return 1, T
+    try:
+        t_min, t_max = interval
+        ordered = isinstance(t_min, Real) and isinstance(t_max, Real) and t_min <= t_max
+    except (TypeError, ValueError):
+        ordered = False
+    if not ordered:
+        raise ValueError(f"guidance_interval must be None or (t_min, t_max) with t_min ≤ t_max, got {interval!r:.60}")
+    return t_min, t_max

@@ -1,0 +1,183 @@
+"""Training: a generator of records. The caller owns the loop, the progress bar and the log.
+
+Sources   AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101 · cosine learning rate: arXiv:1608.03983
+          averaged weights (EMA): Polyak & Juditsky 1992; Karras et al. 2023, arXiv:2312.02696, section 3
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import TensorDataset
+
+from ddpm_lib.ddpm import DDPM, draw, label_rows
+from ddpm_lib.precision import autocast, best_device
+from ddpm_lib.schedule import describe
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. Give steps or seconds; the learning rate falls to 0 over whichever it is.
+
+    steps: int ≥ 1, optimizer steps. seconds: number > 0, wall-clock time.
+    batch_size: int ≥ 1. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
+    over which lr rises from 0. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
+    average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+    batch_size: int = 64
+    lr: float = 4e-3
+    warmup: float = 0.05
+    p_uncond: float = 0.1
+    ema_decay: float = 0.998
+    weight_decay: float = 0.01
+
+    def __post_init__(self):
+        if (self.steps is None) == (self.seconds is None):
+            raise ValueError(
+                f"give exactly one of steps and seconds, got steps={self.steps!r}, seconds={self.seconds!r}"
+            )
+        if self.steps is not None and not _is_count(self.steps):
+            raise ValueError(f"steps must be an integer ≥ 1, got {self.steps!r}")
+        if self.seconds is not None and not (_is_finite(self.seconds) and self.seconds > 0):
+            raise ValueError(f"seconds must be a finite number > 0, got {self.seconds!r}")
+        if not _is_count(self.batch_size):
+            raise ValueError(f"batch_size must be an integer ≥ 1, got {self.batch_size!r}")
+        if not (_is_finite(self.lr) and self.lr > 0):
+            raise ValueError(f"lr must be a finite number > 0, got {self.lr!r}")
+        if not (_is_finite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be a finite number ≥ 0, got {self.weight_decay!r}")
+        if not (_is_finite(self.p_uncond) and 0 <= self.p_uncond <= 1):
+            raise ValueError(f"p_uncond must lie in [0, 1], got {self.p_uncond!r}")
+        for name in ("warmup", "ema_decay"):
+            if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) < 1):
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+
+    def lr_at(self, progress: float) -> float:
+        """Learning rate at progress in [0, 1] of the budget: linear warm-up times half a cosine."""
+        warm = min(1.0, progress / self.warmup) if self.warmup else 1.0
+        return self.lr * warm * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """What `train` yields after each optimizer step.
+
+    step: 1, 2, … seconds: since the first step began. loss, lr: of this step. images_per_s: mean so far.
+    ema: the DDPM with averaged weights, the one to use. raw: the DDPM as the optimizer left it.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+    lr: float
+    images_per_s: float
+    ema: DDPM
+    raw: DDPM
+
+
+def train(
+    ddpm: DDPM,
+    train_set: TensorDataset,
+    config: TrainConfig,
+    generator: torch.Generator | None = None,
+    writer: object | None = None,
+    device: torch.device | None = None,
+) -> Iterator[TrainRecord]:
+    """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
+
+    ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so
+    the loop may end in any way: exhausted, by break, by an interrupt.
+    train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1.
+    generator: source of all randomness; None is torch's own. writer: anything with TensorBoard's
+    add_scalar(tag, value, step). Raises ValueError at the call, before any work.
+    """
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"config must be a TrainConfig, got {config!r:.60}")
+    images, labels = _tensors_of(train_set, ddpm.num_classes)
+    return _training_steps(ddpm, images, labels, config, generator, writer, torch.device(device or best_device()))
+
+
+def _training_steps(ddpm, images, labels, config, generator, writer, device) -> Iterator[TrainRecord]:
+    ddpm.to(device)
+    raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
+    raw.unet.to(memory_format=torch.channels_last)  # the layout that CPU and GPU convolutions like best
+    optimizer = torch.optim.AdamW(raw.unet.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
+    average = AveragedModel(raw.unet, avg_fn=_ema(config.ema_decay), use_buffers=True)
+    average.module = ddpm.unet  # average straight into the caller's model
+
+    batches = _batches(len(images), config.batch_size, generator)
+    start = time.perf_counter()
+    step, progress = 0, 0.0
+    while progress < 1:
+        lr = config.lr_at(progress)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        chosen = next(batches)
+        x_0 = images[chosen].to(device) * 2 - 1  # [0, 1] → [−1, 1]
+        with autocast(device):
+            loss = raw.loss(x_0, labels[chosen].to(device), config.p_uncond, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        average.update_parameters(raw.unet)
+
+        step += 1
+        seconds = time.perf_counter() - start
+        progress = step / config.steps if config.steps else seconds / config.seconds
+        record = TrainRecord(step, seconds, loss.item(), lr, step * config.batch_size / seconds, ddpm, raw)
+        if writer is not None:
+            writer.add_scalar("loss", record.loss, step)
+            writer.add_scalar("lr", lr, step)
+        yield record
+
+
+def _ema(decay: float):
+    """average ← d·average + (1−d)·current, with d rising to `decay`, so that a short training forgets its start too."""
+
+    def update(average: Tensor, current: Tensor, n: Tensor) -> Tensor:
+        if not average.is_floating_point():  # BatchNorm's count of batches
+            return current
+        d = min(decay, (1 + int(n)) / (10 + int(n)))
+        return torch.lerp(current, average, d)
+
+    return update
+
+
+def _batches(n: int, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Indices of one batch after the other: every image once per epoch, in a new order each time, for ever."""
+    batch_size = min(batch_size, n)
+    while True:
+        order = draw(torch.randperm, (n,), generator).cpu()
+        for first in range(0, n - batch_size + 1, batch_size):  # the ragged last batch is left out
+            yield order[first : first + batch_size]
+
+
+def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Tensor]:
+    if not isinstance(train_set, TensorDataset) or len(train_set.tensors) != 2:
+        raise ValueError(f"train_set must be a TensorDataset of images and labels, got {train_set!r:.60}")
+    images, labels = train_set.tensors
+    if not images.is_floating_point() or images.shape[1:] != (1, 28, 28) or len(images) == 0:
+        raise ValueError(f"train_set's images must be floats of shape (N, 1, 28, 28), N ≥ 1, got {describe(images)}")
+    if not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError(f"train_set's images must lie in [0, 1], got {images.min():g} … {images.max():g}")
+    label_rows(labels, num_classes, batch=len(images), name="train_set's labels")
+    return images, labels
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)

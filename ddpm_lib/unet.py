@@ -1,0 +1,114 @@
+"""The network: a U-Net that is told t and y at its bottleneck, and nowhere else.
+
+Shapes    B batch · C channels · E embedding_width · K num_classes
+
+    28×28   encoder_28 ──────────── skip ────────────► decoder_28 ─► head
+    14×14       encoder_14 ──────── skip ────────► decoder_14
+     7×7            encoder_7 ─► [features, t, y] ─► bottleneck
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Sizes of a `UNet`.
+
+    widths: three ints ≥ 1, the channels at 28×28, 14×14 and 7×7.
+    embedding_width: int ≥ 1, the channels that t and y each add to the bottleneck.
+    num_classes: int ≥ 1, the length of a label row. Raises ValueError for anything else.
+    """
+
+    widths: tuple[int, int, int] = (16, 32, 64)
+    embedding_width: int = 64
+    num_classes: int = 10
+
+    def __post_init__(self):
+        # A list (from JSON, or from a careless caller who changes it later) becomes a tuple here.
+        object.__setattr__(self, "widths", tuple(self.widths) if isinstance(self.widths, list | tuple) else self.widths)
+        if not isinstance(self.widths, tuple) or len(self.widths) != 3 or not all(map(_is_size, self.widths)):
+            raise ValueError(f"widths must be three integers ≥ 1, got {self.widths!r}")
+        for name in ("embedding_width", "num_classes"):
+            if not _is_size(getattr(self, name)):
+                raise ValueError(f"{name} must be an integer ≥ 1, got {getattr(self, name)!r}")
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+class ResidualBlock(nn.Module):
+    """relu(shortcut(x) + BN(conv(relu(BN(conv(x)))))) (He et al. 2015, arXiv:1512.03385).
+
+    x: (B, channels_in, H, W) → (B, channels_out, H/stride, W/stride).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1):
+        super().__init__()
+        # No bias in front of BatchNorm: its mean would remove it again.
+        self.conv_1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.norm_1 = nn.BatchNorm2d(channels_out)
+        self.conv_2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm_2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = nn.Identity()
+        if channels_in != channels_out or stride != 1:
+            self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm_1(self.conv_1(x)).relu()
+        h = self.norm_2(self.conv_2(h))
+        return (h + self.shortcut(x)).relu()
+
+
+class UNet(nn.Module):
+    """The bottleneck-embedded U-Net: (x_t, t/T, y) → an image shaped as x_t.
+
+    What the image means (ε or v) is for `DDPM` to say. The constructor only reads its config.
+    """
+
+    def __init__(self, config: UNetConfig = UNetConfig()):
+        super().__init__()
+        if not isinstance(config, UNetConfig):
+            raise ValueError(f"config must be a UNetConfig, got {config!r:.60}")
+        self.config = config
+        at_28, at_14, at_7 = config.widths
+        width = config.embedding_width
+
+        self.encoder_28 = ResidualBlock(1, at_28)
+        self.encoder_14 = ResidualBlock(at_28, at_14, stride=2)
+        self.encoder_7 = ResidualBlock(at_14, at_7, stride=2)
+
+        self.time_mlp = _mlp(1, width)
+        self.label_mlp = _mlp(config.num_classes, width)
+        self.bottleneck = nn.Sequential(ResidualBlock(at_7 + 2 * width, at_7), ResidualBlock(at_7, at_7))
+
+        self.up_14 = nn.ConvTranspose2d(at_7, at_14, kernel_size=2, stride=2)
+        self.decoder_14 = ResidualBlock(2 * at_14, at_14)
+        self.up_28 = nn.ConvTranspose2d(at_14, at_28, kernel_size=2, stride=2)
+        self.decoder_28 = ResidualBlock(2 * at_28, at_28)
+        self.head = nn.Conv2d(at_28, 1, 3, padding=1)
+
+    def forward(self, x_t: Tensor, time: Tensor, y: Tensor) -> Tensor:
+        """x_t: (B, 1, 28, 28) float. time: (B,) float, t/T in (0, 1]. y: (B, K) float; a zero row means "no label"."""
+        h_28 = self.encoder_28(x_t)  # (B, C, 28, 28)
+        h_14 = self.encoder_14(h_28)  # (B, C, 14, 14)
+        h = self.encoder_7(h_14)  # (B, C, 7, 7)
+
+        h = torch.cat([h, resize(self.time_mlp(time[:, None]), h), resize(self.label_mlp(y), h)], dim=1)
+        h = self.bottleneck(h)  # (B, C + 2E, 7, 7) → (B, C, 7, 7)
+
+        h = self.decoder_14(torch.cat([self.up_14(h), h_14], dim=1))  # (B, C, 14, 14)
+        h = self.decoder_28(torch.cat([self.up_28(h), h_28], dim=1))  # (B, C, 28, 28)
+        return self.head(h)  # (B, 1, 28, 28)
+
+
+def resize(embedding: Tensor, features: Tensor) -> Tensor:
+    """(B, E) → (B, E, H, W): the same vector at every position of features (B, C, H, W)."""
+    return embedding[:, :, None, None].expand(-1, -1, *features.shape[-2:])
+
+
+def _mlp(width_in: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width_in, width), nn.SiLU(), nn.Linear(width, width))
