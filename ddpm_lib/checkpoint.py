@@ -96,7 +96,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if header.get("format") != FORMAT:

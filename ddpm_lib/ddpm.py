@@ -4,7 +4,8 @@ Shapes    B batch · K number of classes
 Images    in [−1, 1]
 Labels    rows of class weights (B, K): one-hot, a mixture, or all zeros for "no label" (∅)
 Sources   loss: Ho et al. 2020, arXiv:2006.11239, algorithm 1 · guidance and label dropout: Ho & Salimans 2022,
-          arXiv:2207.12598 · v: Salimans & Ho 2022, arXiv:2202.00512 · stratified t: Kingma et al. 2021, arXiv:2107.00630
+          arXiv:2207.12598 · v: Salimans & Ho 2022, arXiv:2202.00512
+          stratified t: Kingma et al. 2021, arXiv:2107.00630
 """
 
 import math
@@ -42,7 +43,7 @@ class DDPM(nn.Module):
 
     @classmethod
     def recommended(cls) -> "DDPM":
-        """The best of what was measured in benchmarks/recipe.md: default widths, v, cosine with log-SNR lowered by 1."""
+        """The best measured (benchmarks/recipe.md): default widths, v, cosine schedule with log-SNR lowered by 1."""
         return cls(UNet(UNetConfig()), NoiseSchedule.cosine(T=500, shift=1.0), prediction="v")
 
     def loss(self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
@@ -96,7 +97,7 @@ class DDPM(nn.Module):
         return sigma * x_t + signal * out  # v = √ᾱ·ε − √(1−ᾱ)·x_0, solved for ε
 
     def _stratified_t(self, batch: int, generator: torch.Generator | None) -> Tensor:
-        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, with less variance than randint."""
+        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, less variance than randint."""
         part = draw(torch.randperm, (batch,), generator)
         u = (part + draw(torch.rand, (batch,), generator)) / batch  # in [0, 1)
         return (u * self.schedule.T).long().clamp(max=self.schedule.T - 1) + 1

@@ -33,9 +33,8 @@ def sample(
 
     Arguments and errors are those of `sample_steps`.
     """
-    for x_t, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator):
-        pass
-    return (x_t.clamp(-1, 1) + 1) / 2
+    *_, (x_0, _) = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator)
+    return (x_0.clamp(-1, 1) + 1) / 2
 
 
 def sample_steps(

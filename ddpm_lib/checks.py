@@ -1,0 +1,243 @@
+"""Self-checks of the exercises: is the answer right, and if not, what kind of wrong is it?
+
+Each check calls the learner's function on fresh random inputs and compares what comes back with the right
+answer and with the mistakes that people make. It never raises: it returns a `Verdict`, which prints itself.
+"""
+
+import functools
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ddpm_lib.schedule import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """status: "passed", "wrong" or "not attempted". message: one sentence for the learner."""
+
+    status: str
+    message: str
+
+    def __repr__(self) -> str:
+        sign = {"passed": "✓", "wrong": "✗", "not attempted": "…"}[self.status]
+        return f"{sign} {self.status}: {self.message}"
+
+
+def _check(check: Callable) -> Callable:
+    """Turn a learner's exception into a verdict that shows the line where it happened."""
+
+    @functools.wraps(check)
+    def guarded(attempt: Callable) -> Verdict:
+        try:
+            return check(attempt)
+        except Exception as error:
+            # The deepest frame outside this package and outside torch is the learner's own.
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if "ddpm_lib" not in f.filename]
+            own = [f for f in frames if "site-packages" not in f.filename] or frames
+            where = f" in line {own[-1].lineno}, `{own[-1].line}`" if own and own[-1].line else ""
+            return Verdict("wrong", f"your code raised {type(error).__name__}{where}: {error}")
+
+    return guarded
+
+
+def _judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *inputs: object) -> Verdict:
+    """Compare attempt(*inputs) with right(*inputs), then with each named mistake."""
+    got = attempt(*[value.clone() if isinstance(value, Tensor) else value for value in inputs])
+    if got is None:
+        return Verdict("not attempted", "replace None by your code and run the cell and this check again")
+    want = torch.as_tensor(right(*inputs))
+    try:
+        got = torch.as_tensor(got, dtype=want.dtype)
+    except (TypeError, ValueError, RuntimeError):
+        return Verdict("wrong", f"the answer should be a tensor or a number, got {type(got).__name__}")
+    if got.shape != want.shape:
+        return Verdict("wrong", f"the answer should have shape {tuple(want.shape)}, got {tuple(got.shape)}")
+    if torch.allclose(got, want, atol=1e-4, rtol=1e-4):
+        return Verdict("passed", "right on fresh random inputs")
+    for diagnosis, mistake in mistakes.items():
+        if torch.allclose(got, torch.as_tensor(mistake(*inputs), dtype=want.dtype), atol=1e-4, rtol=1e-4):
+            return Verdict("wrong", diagnosis)
+    return Verdict("wrong", f"off by up to {(got - want).abs().max():.3g} from the right answer")
+
+
+def _images(*shape: int) -> Tensor:
+    return torch.rand(*shape, 1, 28, 28) * 2 - 1
+
+
+# ---------------------------------------------------------------------------- 01 forward process
+
+
+@_check
+def add_noise(attempt: Callable) -> Verdict:
+    """attempt(x_0, alpha_bar_t, eps) → x_t, with alpha_bar_t of shape (B, 1, 1, 1)."""
+    mistakes = {
+        "you used ᾱ_t and 1 − ᾱ_t without their square roots": lambda x, a, e: a * x + (1 - a) * e,
+        "your noise has standard deviation 1 − ᾱ_t: that is the variance, take its root": lambda x, a, e: (
+            a.sqrt() * x + (1 - a) * e
+        ),
+        "your noise level is 1 − √ᾱ_t; it is √(1 − ᾱ_t)": lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e,
+        "signal and noise are swapped": lambda x, a, e: (1 - a).sqrt() * x + a.sqrt() * e,
+        "the noise is missing": lambda x, a, e: a.sqrt() * x,
+        "x_0 isn't scaled down: the variance grows with t": lambda x, a, e: x + (1 - a).sqrt() * e,
+    }
+    alpha_bar_t = torch.rand(8, 1, 1, 1) * 0.8 + 0.1
+    x_0 = _images(8)
+    return _judge(
+        attempt,
+        lambda x, a, e: a.sqrt() * x + (1 - a).sqrt() * e,
+        mistakes,
+        x_0,
+        alpha_bar_t,
+        torch.randn_like(x_0),
+    )
+
+
+@_check
+def half_noise_time(attempt: Callable) -> Verdict:
+    """attempt(schedule) → the first t at which at least half of x_t's variance is noise, 1 − ᾱ_t ≥ 1/2."""
+    schedule = NoiseSchedule.linear(T=int(torch.randint(300, 700, ())))
+    mistakes = {
+        "that is the first t with 1 − α_t ≥ 1/2 or none: you used α, the single step, not ᾱ": lambda s: int(
+            (s.beta >= 0.5).int().argmax()
+        ),
+        "you took the standard deviation √(1 − ᾱ_t) ≥ 1/2, not the variance": lambda s: int(
+            ((1 - s.alpha_bar).sqrt() >= 0.5).int().argmax()
+        ),
+        "off by one: ᾱ has an entry for t = 0, so the index is already t": lambda s: (
+            int((s.alpha_bar <= 0.5).int().argmax()) + 1
+        ),
+        "that is half of T; the schedule isn't that even": lambda s: s.T // 2,
+    }
+    return _judge(attempt, lambda s: int((s.alpha_bar <= 0.5).int().argmax()), mistakes, schedule)
+
+
+# ---------------------------------------------------------------------------- 02 the U-Net
+
+
+@_check
+def resize_and_concatenate(attempt: Callable) -> Verdict:
+    """attempt(features (B, C, 7, 7), t_embedding (B, E), y_embedding (B, E)) → (B, C + 2E, 7, 7)."""
+
+    def joined(h, t, y):
+        return torch.cat([h, *(e[:, :, None, None].expand(-1, -1, *h.shape[-2:]) for e in (t, y))], dim=1)
+
+    mistakes = {
+        "t and y are swapped: features first, then t, then y": lambda h, t, y: joined(h, y, t),
+        "features belong first: [features, t, y]": lambda h, t, y: torch.cat([joined(h, t, y)[:, 3:], h], dim=1),
+        "you joined t twice; y never arrives": lambda h, t, y: joined(h, t, t),
+        "you joined y twice; t never arrives": lambda h, t, y: joined(h, y, y),
+    }
+    return _judge(attempt, joined, mistakes, torch.randn(2, 3, 7, 7), torch.randn(2, 4), torch.randn(2, 4))
+
+
+@_check
+def conv_parameters(attempt: Callable) -> Verdict:
+    """attempt(channels_in, channels_out, kernel) → number of parameters of a convolution with bias."""
+    mistakes = {
+        "you forgot the bias: one number for each output channel": lambda i, o, k: i * o * k * k,
+        "a kernel has kernel × kernel entries": lambda i, o, k: i * o * k + o,
+        "the bias has one number for each output channel, not input channel": lambda i, o, k: i * o * k * k + i,
+        "every output channel has its own kernel for every input channel": lambda i, o, k: o * k * k + o,
+    }
+    return _judge(attempt, lambda i, o, k: i * o * k * k + o, mistakes, 7, 11, 3)
+
+
+# ---------------------------------------------------------------------------- 03 training
+
+
+@_check
+def label_dropout(attempt: Callable) -> Verdict:
+    """attempt(y (B, 10), p_uncond) → y with each row set to zero on its own with probability p_uncond."""
+    y = torch.eye(10).repeat(400, 1)
+    before, p_uncond = y.clone(), 0.25
+    got = attempt(y, p_uncond)
+    if got is None:
+        return _judge(lambda: None, lambda: 0, {})
+    if not torch.equal(y, before):
+        return Verdict("wrong", "you changed the caller's labels in place: next epoch they will be gone")
+    if not isinstance(got, Tensor) or got.shape != y.shape:
+        return Verdict(
+            "wrong", f"the answer should be a tensor of shape {tuple(y.shape)}, got {getattr(got, 'shape', got)}"
+        )
+    dropped, kept = (got == 0).all(1), (got == y).all(1)
+    share = dropped.float().mean().item()
+    if not (dropped | kept).all():
+        return Verdict("wrong", "a row is either kept whole or all zero: draw one number for each row, not each entry")
+    if share in (0.0, 1.0):
+        return Verdict("wrong", "the whole batch is kept or dropped together: draw one number for each row")
+    if abs(share - (1 - p_uncond)) < 0.05:
+        return Verdict(
+            "wrong", f"you keep a share of p_uncond and drop the rest: {share:.0%} dropped, asked for {p_uncond:.0%}"
+        )
+    if abs(share - p_uncond) > 0.05:  # seven standard deviations
+        return Verdict("wrong", f"{share:.1%} of the rows lost their label, asked for {p_uncond:.0%}")
+    if torch.equal(attempt(y, p_uncond) == 0, got == 0):
+        return Verdict("wrong", "two calls drop the same rows: draw new random numbers each time")
+    return Verdict("passed", f"{share:.1%} of the rows lost their label, asked for {p_uncond:.0%}")
+
+
+@_check
+def eps_from_v(attempt: Callable) -> Verdict:
+    """attempt(x_t, alpha_bar_t, v) → ε, where v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0."""
+    mistakes = {
+        "the two roots are swapped": lambda x, a, v: a.sqrt() * x + (1 - a).sqrt() * v,
+        "the sign of v is flipped: ε = √(1−ᾱ_t)·x_t + √ᾱ_t·v": lambda x, a, v: (1 - a).sqrt() * x - a.sqrt() * v,
+        "that is x_0, not ε": lambda x, a, v: a.sqrt() * x - (1 - a).sqrt() * v,
+        "you used ᾱ_t without its root": lambda x, a, v: (1 - a) * x + a * v,
+    }
+    x_0, eps = _images(8), torch.randn(8, 1, 28, 28)
+    alpha_bar_t = torch.rand(8, 1, 1, 1) * 0.8 + 0.1
+    x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+    v = alpha_bar_t.sqrt() * eps - (1 - alpha_bar_t).sqrt() * x_0
+    return _judge(attempt, lambda x, a, v: (1 - a).sqrt() * x + a.sqrt() * v, mistakes, x_t, alpha_bar_t, v)
+
+
+# ---------------------------------------------------------------------------- 04 guided sampling
+
+
+@_check
+def guided_noise(attempt: Callable) -> Verdict:
+    """attempt(eps_y, eps_null, w) → (1+w)·ε(y) − w·ε(∅)."""
+    mistakes = {
+        "this is s = 1 + w: your w = 1 is this course's w = 0": lambda c, u, w: u + w * (c - u),
+        "the branches are swapped: you push away from the label": lambda c, u, w: (1 + w) * u - w * c,
+        "the sign is flipped: you add the unlabelled branch instead of subtracting it": lambda c, u, w: (
+            (1 + w) * c + w * u
+        ),
+        "you forgot the 1: w = 0 must give ε(y)": lambda c, u, w: w * c - w * u,
+        "this is (1 − w)·ε(y) + w·ε(∅): it weakens the label": lambda c, u, w: (1 - w) * c + w * u,
+    }
+    w = float(torch.rand(()) * 3 + 1.3)
+    return _judge(
+        attempt,
+        lambda c, u, w: (1 + w) * c - w * u,
+        mistakes,
+        torch.randn(4, 1, 28, 28),
+        torch.randn(4, 1, 28, 28),
+        w,
+    )
+
+
+@_check
+def ddim_step(attempt: Callable) -> Verdict:
+    """attempt(x_t, eps_hat, alpha_bar_t, alpha_bar_s) → x_s, the deterministic DDIM step."""
+
+    def step(x, e, a, b):
+        return b.sqrt() * (x - (1 - a).sqrt() * e) / a.sqrt() + (1 - b).sqrt() * e
+
+    mistakes = {
+        "that is x̂_0; now add the noise of time s again": lambda x, e, a, b: (x - (1 - a).sqrt() * e) / a.sqrt(),
+        "you put back the noise of time t, not of time s": lambda x, e, a, b: (
+            b.sqrt() * (x - (1 - a).sqrt() * e) / a.sqrt() + (1 - a).sqrt() * e
+        ),
+        "t and s are swapped: this step adds noise": lambda x, e, a, b: step(x, e, b, a),
+        "you forgot to divide by √ᾱ_t when you solved for x̂_0": lambda x, e, a, b: (
+            b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e
+        ),
+    }
+    alpha_bar_t = torch.rand(4, 1, 1, 1) * 0.4 + 0.1
+    return _judge(attempt, step, mistakes, _images(4), torch.randn(4, 1, 28, 28), alpha_bar_t, alpha_bar_t + 0.3)
