@@ -33,7 +33,8 @@ def sample(
 
     Arguments and errors are those of `sample_steps`.
     """
-    *_, (x_0, _) = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator)
+    for x_0, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator):  # noqa: B007
+        pass
     return (x_0.clamp(-1, 1) + 1) / 2
 
 
