@@ -1,0 +1,70 @@
+# On a fresh machine with Python 3.11 or newer and make, each target first makes .venv and installs what it needs.
+# Without make (Windows): README.md lists the same commands.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell command -v $(p) >/dev/null && \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(p))))
+RUN := .venv/bin/python
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data clean
+
+help:
+	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
+	@echo "make lab         open JupyterLab on notebooks/"
+	@echo "make test        unit tests, nbval on every stored notebook, papermill with other parameters"
+	@echo "make lint        ruff on code and notebooks"
+	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
+	@echo "make figures     the README's pictures, from the stored notebooks"
+	@echo "make data        download the full MNIST set"
+
+course: .venv/course
+	$(RUN) tools/run_notebooks.py course $(ARGS)
+
+lab: .venv/course
+	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+
+test: test-unit test-nbval test-papermill
+
+test-unit: .venv/test
+	$(RUN) -m pytest -m "not notebooks" $(ARGS)
+
+# nbval starts each kernel in the notebook's own folder; started there too, paths mean the same everywhere.
+# Its own warnings are not ours, so they are not errors here.
+test-nbval: .venv/test
+	cd notebooks && ../$(RUN) -m pytest $(NBVAL) -o filterwarnings= -p no:cacheprovider .
+
+test-papermill: .venv/test
+	$(RUN) -m pytest -m notebooks $(ARGS)
+
+lint: .venv/test
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+format: .venv/test
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+notebooks: .venv/course
+	$(RUN) tools/run_notebooks.py store $(ARGS)
+
+figures: .venv/course
+	$(RUN) tools/run_notebooks.py figures
+
+data: .venv/course
+	$(RUN) -c "from ddpm_lib import load_mnist; print(*map(len, load_mnist(source='full')), 'digits')"
+
+clean:
+	rm -rf build
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name yours with make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/course: .venv/python pyproject.toml constraints.txt
+	$(RUN) -m pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/test: .venv/course
+	$(RUN) -m pip install -q -c constraints.txt -e ".[test]"
+	touch $@

@@ -1,0 +1,206 @@
+"""Execute the course's notebooks with papermill, each in a kernel of its own, in the folder notebooks/.
+
+    python tools/run_notebooks.py course [-p NAME VALUE]... [NOTEBOOK...]   into build/course/; `make course`
+    python tools/run_notebooks.py store [NOTEBOOK...]                       refresh stored outputs; `make notebooks`
+    python tools/run_notebooks.py figures                                   figures/ from stored outputs; `make figures`
+
+A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes to every notebook that has it.
+"""
+
+import argparse
+import ast
+import base64
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+
+REPOSITORY = Path(__file__).parent.parent
+NOTEBOOKS = REPOSITORY / "notebooks"
+FIGURES = REPOSITORY / "figures"
+BUILD = REPOSITORY / "build" / "course"
+README = REPOSITORY / "README.md"
+TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
+CELL_TIMEOUT = 900  # seconds; a longer budget may be a parameter
+
+
+@dataclass(frozen=True)
+class Run:
+    notebook: str
+    title: str
+    seconds: float
+    peak_bytes: int
+    figures: int
+    error: str = ""
+
+
+def find_notebooks(names: list[str]) -> list[Path]:
+    """All notebooks of the course in order, or those whose file names start with one of names."""
+    found = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    unknown = [name for name in names if not any(path.name.startswith(name) for path in found)]
+    if unknown:
+        sys.exit(f"no notebook starts with {unknown[0]!r}; there are {', '.join(path.stem for path in found)}")
+    return [path for path in found if not names or path.name.startswith(tuple(names))]
+
+
+def execute(path: Path, output: Path, parameters: dict) -> Run:
+    """Execute one notebook into output; a failing cell becomes Run.error."""
+    error, start = "", time.perf_counter()
+    with peak_memory() as peak:
+        try:
+            papermill.execute_notebook(
+                path, output, parameters, cwd=NOTEBOOKS, progress_bar=False, execution_timeout=CELL_TIMEOUT
+            )
+        except papermill.PapermillExecutionError as failure:
+            error = f"{failure.ename}: {failure.evalue}"
+    seconds = time.perf_counter() - start
+    notebook = nbformat.read(output, 4)
+    title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+    return Run(path.stem, title, seconds, peak[0], sum(1 for _ in stored_figures(notebook)), error)
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """The largest resident memory of all child processes together, sampled five times a second."""
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            total = 0
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += child.memory_info().rss
+            peak[0] = max(peak[0], total)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def stored_figures(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.NotebookNode, str]]:
+    """Each cell with a PNG among its outputs, and that PNG in base64."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                yield cell, output["data"]["image/png"]
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Leave only what a reader needs: no papermill metadata, no progress bars, no widget state."""
+    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
+    notebook.metadata["language_info"].pop("version", None)
+    for cell in notebook.cells:
+        cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+
+
+def course(names: list[str], parameters: dict) -> list[Run]:
+    """Execute into build/course/, with a line of progress for each notebook and a table at the end."""
+    paths = find_notebooks(names)
+    known = {path: set(papermill.inspect_notebook(path)) for path in paths}
+    unknown = set(parameters) - set().union(*known.values())
+    if unknown:
+        sys.exit(f"no notebook has the parameter {sorted(unknown)[0]!r}")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for number, path in enumerate(paths, start=1):
+        print(f"[{number}/{len(paths)}] {path.stem} …", end=" ", flush=True)
+        chosen = {name: value for name, value in parameters.items() if name in known[path]}
+        run = execute(path, BUILD / path.name, chosen)
+        print(f"{run.seconds:.0f} s {run.error or 'ok'}", flush=True)
+        runs.append(run)
+    print(f"\n{'notebook':<24}{'seconds':>8}{'peak memory':>13}{'figures':>9}")
+    for run in runs:
+        print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
+    print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
+    return runs
+
+
+def store(names: list[str]) -> list[Run]:
+    """Execute and write the cleaned result over the stored notebook; the README's table gets the new figures."""
+    runs = []
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for path in find_notebooks(names):
+        output = BUILD / path.name
+        run = execute(path, output, {})
+        print(f"{run.notebook}: {run.seconds:.0f} s {run.error or 'ok'}", flush=True)
+        runs.append(run)
+        if not run.error:
+            notebook = nbformat.read(output, 4)
+            clean(notebook)
+            nbformat.write(notebook, path)
+    write_readme_table(runs)
+    return runs
+
+
+def write_readme_table(runs: list[Run]) -> None:
+    """Replace the rows of the runs in the README's table of notebooks, leaving other rows as they are."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_START)
+    table, _, after = rest.partition(TABLE_END)
+    rows = {row.split("`")[1]: row for row in table.splitlines() if "`" in row}
+    for run in runs:
+        if not run.error:
+            rows[run.notebook] = (
+                f"| [`{run.notebook}`](notebooks/{run.notebook}.ipynb) | {run.title} "
+                f"| {run.seconds:.0f} | {run.peak_bytes / 2**20:.0f} |"
+            )
+    head = ["| notebook | what it is about | seconds | peak MiB |", "|---|---|---:|---:|"]
+    table = "\n".join(head + [rows[name] for name in sorted(rows)]) + "\n"
+    README.write_text(f"{before}{TABLE_START}{table}{TABLE_END}{after}", encoding="utf-8")
+
+
+def figures() -> None:
+    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png."""
+    for path in find_notebooks([]):
+        for cell, image in stored_figures(nbformat.read(path, 4)):
+            for tag in cell.metadata.get("tags", []):
+                if tag.startswith("figure:"):
+                    target = FIGURES / f"{tag.removeprefix('figure:')}.png"
+                    target.write_bytes(base64.b64decode(image))
+                    print(target.relative_to(REPOSITORY))
+
+
+def literal(text: str) -> object:
+    """A parameter's value: a Python literal such as 600 or [0, 1], else the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("course", "store", "figures"))
+    parser.add_argument("notebooks", nargs="*")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    arguments = parser.parse_intermixed_args()
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a kernel's warning about frozen modules
+    if arguments.command == "figures":
+        return figures()
+    if arguments.command == "course":
+        runs = course(arguments.notebooks, {name: literal(value) for name, value in arguments.parameter})
+        (BUILD / "runs.json").write_text(json.dumps([vars(run) for run in runs], indent=1))
+    else:
+        runs = store(arguments.notebooks)
+    failed = [run for run in runs if run.error]
+    for run in failed:
+        print(f"{run.notebook} failed: {run.error}", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
