@@ -13,15 +13,15 @@ def best_device() -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: on a CUDA GPU that has it, or a CPU with AMX or AVX512-BF16.
+    """Whether bfloat16 is faster than float32 there: on a CUDA GPU that has it, and on a CPU with AMX.
 
-    Elsewhere a CPU only imitates bfloat16, several times slower than float32.
+    Other CPUs imitate it, or have it (AVX512-BF16) without being faster for it.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     if device.type == "cpu":
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+        return bool(capabilities.get("amx_bf16"))
     return False
 
 
