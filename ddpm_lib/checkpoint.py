@@ -21,7 +21,7 @@ from ddpm_lib.ddpm import DDPM
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.unet import UNet, UNetConfig
 
-FORMAT = "ddpm_lib checkpoint 1"
+KIND = "checkpoint"
 SHIPPED = Path(__file__).parent / "checkpoints" / "mnist.safetensors"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
@@ -47,13 +47,11 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
         tensors[f"unet.{name}"] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {
-        "format": FORMAT,
         "unet": json.dumps(dataclasses.asdict(ddpm.unet.config), sort_keys=True),
         "prediction": ddpm.prediction,
         "metadata": provenance,
     }
-    header["sha256"] = _digest(tensors, header)
-    write_atomically(Path(path), safetensors.torch.save(tensors, header))
+    write_tensors(Path(path), KIND, tensors, header)
 
 
 def load_checkpoint(path: str | Path | None = None) -> DDPM:
@@ -63,7 +61,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
     that is wrong with it: truncated, altered, not a checkpoint, configs that don't fit the weights.
     """
     path = SHIPPED if path is None else Path(path)
-    tensors, header = _read(path)
+    tensors, header = read_tensors(path, KIND)
     try:
         # On the meta device nothing is allocated or initialised: a forged config can't eat the memory.
         with torch.device("meta"):
@@ -85,25 +83,43 @@ def read_metadata(path: str | Path | None = None) -> dict:
 
     Raises as `load_checkpoint` does.
     """
-    _, header = _read(SHIPPED if path is None else Path(path))
+    _, header = read_tensors(SHIPPED if path is None else Path(path), KIND)
     return json.loads(header["metadata"])
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a file whose digest is right."""
+def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write a safetensors file whose header names its kind and carries a SHA-256 over all of it.
+
+    tensors: on the CPU, contiguous. Raises OSError where the disk refuses.
+    """
+    header = {"format": _format(kind), **header}
+    header["sha256"] = _digest(tensors, header)
+    write_atomically(path, safetensors.torch.save(tensors, header))
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file that `write_tensors` wrote, digest verified.
+
+    Raises FileNotFoundError where there is no such file, and ValueError naming the path where it is
+    unreadable, of another kind or damaged.
+    """
     if not path.exists():
-        raise FileNotFoundError(f"there is no checkpoint at {path}")
+        raise FileNotFoundError(f"there is no {kind} at {path}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{path} is a safetensors file, but not a checkpoint of ddpm_lib")
+    if header.get("format") != _format(kind):
+        raise ValueError(f"{path} is a safetensors file, but not a {kind} of ddpm_lib")
     if header.pop("sha256", None) != _digest(tensors, header):
         raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
     return tensors, header
+
+
+def _format(kind: str) -> str:
+    return f"ddpm_lib {kind} 1"
 
 
 def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:

@@ -114,3 +114,61 @@ def show(fig: Figure, alt: str, handle: object | None = None) -> object:
         return display(data, metadata=metadata, raw=True, display_id=True)
     handle.update(data, metadata=metadata, raw=True)
     return handle
+
+
+def lines(
+    x: Sequence[float],
+    curves: dict[str, Sequence[float]],
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    reference: tuple[float, str] | None = None,
+) -> Figure:
+    """Curves over a shared x, each named at its right end instead of in a legend.
+
+    reference: (value, name) of a dashed horizontal line.
+    """
+    fig, [[axes]] = figure(7.0, 3.0)
+    for (name, y), color, marker in zip(curves.items(), COLORS, "osD^", strict=False):
+        axes.plot(x, y, color=color, marker=marker, markersize=4, clip_on=False)
+        axes.annotate(name, (x[-1], y[-1]), xytext=(8, 0), textcoords="offset points", va="center", color=color)
+    if reference:
+        value, name = reference
+        axes.axhline(value, color=INK, linewidth=1, linestyle="--")
+        axes.annotate(name, (x[0], value), xytext=(0, 4), textcoords="offset points", color=INK)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    if log_x:
+        axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+    return fig
+
+
+def two_panels(
+    x: Sequence[float], panels: dict[str, Sequence[float]], x_label: str, limits: dict[str, tuple[float, float]] = {}
+) -> Figure:
+    """Small multiples: one curve for each panel over the same x, the panel's name as its title."""
+    fig, axes = figure(8.0, 2.8, columns=len(panels))
+    for panel, (name, y), color in zip(axes[0], panels.items(), COLORS, strict=False):
+        panel.plot(x, y, color=color, marker="o", markersize=4)
+        panel.set(title=name, xlabel=x_label, ylim=limits.get(name))
+    return fig
+
+
+def loss_curves(runs: dict[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """Training loss against seconds on a logarithmic axis: each step faint, a running mean on top.
+
+    runs: name → (seconds, losses).
+    """
+    fig, [[axes]] = figure(7.0, 2.8)
+    for (name, (seconds, losses)), color in zip(runs.items(), COLORS, strict=False):
+        window = max(1, len(losses) // 30)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        axes.plot(seconds, losses, color=color, alpha=0.25, linewidth=0.8)
+        axes.plot(seconds[window - 1 :], smooth, color=color)
+        axes.annotate(
+            name, (seconds[-1], smooth[-1]), xytext=(6, 0), textcoords="offset points", va="center", color=color
+        )
+    axes.set(xlabel="seconds of training", ylabel="loss (log scale)", yscale="log")
+    return fig
