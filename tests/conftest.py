@@ -1,0 +1,133 @@
+"""What several test files share: small models, seeded randomness, a network that remembers what it was asked."""
+
+import contextlib
+import random
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_mnist
+
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=40)
+hypothesis.settings.load_profile("repeatable")
+torch.set_num_threads(1)  # networks this small only lose time by sharing
+
+
+class StubNetwork(nn.Module):
+    """Stands where the U-Net stands: answers with a function of (x_t, time, y) and keeps the arguments in `calls`."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.config = UNetConfig()
+        self.answer = answer
+        self.calls = []
+
+    def forward(self, x_t, time, y):
+        self.calls.append((x_t, time, y))
+        return self.answer(x_t, time, y)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def tiny_config():
+    return UNetConfig(widths=(4, 8, 8), embedding_width=8)
+
+
+@pytest.fixture
+def make_ddpm(tiny_config):
+    """make_ddpm(T, prediction, seed): a tiny model with random weights, in eval mode."""
+
+    def make(T=20, prediction="eps", seed=0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return DDPM(UNet(tiny_config), NoiseSchedule.cosine(T), prediction).eval()
+
+    return make
+
+
+@pytest.fixture
+def tiny_ddpm(make_ddpm):
+    return make_ddpm()
+
+
+@pytest.fixture
+def stub_ddpm():
+    """stub_ddpm(answer, prediction, T): a model whose network is answer(x_t, time, y); see ddpm.unet.calls."""
+
+    def make(answer=lambda x_t, time, y: torch.zeros_like(x_t), prediction="eps", T=20):
+        return DDPM(StubNetwork(answer), NoiseSchedule.cosine(T), prediction)
+
+    return make
+
+
+@pytest.fixture
+def images():
+    """images(n): n random images (n, 1, 28, 28) in [−1, 1], the same for every call with this n."""
+    return lambda n: torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(n)) * 2 - 1
+
+
+@pytest.fixture
+def soft_rows():
+    """soft_rows(n): n label rows (n, 10) with all entries > 0 and sum 1."""
+    return lambda n: torch.rand(n, 10, generator=torch.Generator().manual_seed(n)).softmax(dim=1)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The 4,500 embedded training digits. Read only: it is shared by all tests."""
+    train_set, _ = load_mnist(source="embedded")
+    return train_set
+
+
+@pytest.fixture
+def few_digits(digits):
+    """48 embedded digits of all classes."""
+    return torch.utils.data.TensorDataset(*(tensor[::94].clone() for tensor in digits.tensors))
+
+
+@pytest.fixture
+def global_rng_untouched():
+    """`with global_rng_untouched():` asserts that nothing inside drew from a global random generator, or seeded it."""
+
+    def states():
+        return torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())
+
+    @contextlib.contextmanager
+    def guard():
+        before = states()
+        yield
+        assert states() == before, "a global random generator was used"
+
+    return guard
+
+
+@pytest.fixture
+def within():
+    """within(got, want, sigma): |got − want| is at most five standard deviations of the estimate."""
+
+    def check(got, want, sigma):
+        deviation = abs(float(got) - float(want)) / float(sigma)
+        assert deviation < 5, f"{float(got):.6g} is {deviation:.1f} standard deviations away from {float(want):.6g}"
+
+    return check
+
+
+@pytest.fixture
+def is_standard_normal(within):
+    """is_standard_normal(z): mean, variance, and the fourth moment (which a uniform distribution fails)."""
+
+    def check(z):
+        z = z.double().flatten()
+        n = z.numel()
+        within(z.mean(), 0, n**-0.5)
+        within(z.square().mean(), 1, (2 / n) ** 0.5)
+        within(z.pow(4).mean(), 3, (96 / n) ** 0.5)
+
+    return check
