@@ -1,0 +1,42 @@
+"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, the README and the Makefile."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def test_environment_yml_lists_what_pyproject_lists():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = {line for line in environment["dependencies"] if isinstance(line, str)} - {"pip"}
+    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in REQUIREMENTS}
+    assert conda == wanted | {f"python{PROJECT['requires-python']}"}
+
+
+@pytest.mark.parametrize("need", REQUIREMENTS, ids=lambda need: need.name)
+def test_every_dependency_is_pinned_within_its_range(need):
+    pins = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8")))
+    pins = {name.lower(): version for name, version in pins.items()}
+    assert need.specifier.contains(Version(pins[need.name.lower()]), prereleases=True)
+
+
+def test_readme_names_only_make_targets_that_exist():
+    readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
+    targets = set(re.findall(r"(?m)^([\w-]+):", makefile))
+    for words in re.findall(r"(?m)(?:^    |`)make ([a-z ]+[a-z])", readme):
+        assert set(words.split()) <= targets, words
+
+
+def test_files_that_the_readme_shows_exist():
+    links = re.findall(r"\]\(((?!http|#)[^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]

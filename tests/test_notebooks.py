@@ -1,0 +1,134 @@
+"""The notebooks as stored, their exercises, and their execution with other parameters.
+
+nbval executes them as stored (`make test-nbval`); what is here looks at the files and runs papermill.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ddpm_lib import checks, load_checkpoint
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+def read(path):
+    return nbformat.read(path, 4)
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def text_of(cell):
+    return "".join(
+        output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])
+    )
+
+
+def exercises():
+    """(notebook, stub cell, solution block, check cell) of each exercise, in the order that the reader meets them."""
+    for path in NOTEBOOKS:
+        cells = read(path).cells
+        for i, cell in enumerate(cells):
+            if "exercise" in cell.metadata.get("tags", []):
+                blocks = re.findall(r"```python\n(.*?)```", cells[i + 1].source, flags=re.DOTALL)
+                assert len(blocks) == 1, f"{path.name} {cell.id}: one fenced solution belongs right below the stub"
+                yield pytest.param(cell.source, blocks[0], cells[i + 2].source, id=cell.id)
+
+
+@pytest.mark.parametrize(("stub", "solution", "check"), exercises())
+def test_exercise(stub, solution, check):
+    def verdict(source):
+        names = {"torch": torch, "F": F, "checks": checks}
+        exec(source, names)
+        return eval(check, names).status
+
+    torch.manual_seed(0)
+    assert verdict(stub) == "not attempted"
+    assert verdict(solution) == "passed"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_notebook(path):
+    notebook, raw = read(path), path.read_text(encoding="utf-8")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+    assert len(raw) < 1_000_000
+    assert len(tagged(notebook, "parameters")) == 1
+    assert tagged(notebook, "nbval-check-output"), "nbval compares nothing"
+    assert "widgets" not in notebook.metadata
+    assert not [part for part in [notebook, *notebook.cells] if "papermill" in part.metadata]
+    assert not re.search(r"/(home|root|work|Users|tmp)/\w", raw), "a path of a machine"
+    for cell in code:
+        assert cell.execution_count is not None, f"{cell.id} was never executed"
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.id
+            assert output.get("name") != "stderr", cell.id
+
+    for heading in ("## Recap", "## References", "What can go wrong"):
+        assert heading in markdown
+    recap = markdown.split("## Recap")[1]
+    assert len(re.findall(r"(?m)^\*\*[123]\.\*\*", recap)) == 3, "three questions"
+    for word in ("simply", "obviously"):
+        assert not re.search(rf"\b{word}\b", markdown, flags=re.IGNORECASE), word
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_has_alt_text(path):
+    pictures = [
+        output
+        for cell in read(path).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert pictures
+    for output in pictures:
+        alt = output.metadata["image/png"]["alt"]
+        assert len(alt) > 40
+        assert output.data["text/plain"] == alt, "a terminal shows the same words"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_inside_the_repository_resolve(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            for link in re.findall(r"\]\(((?!http|#)[^)#\s]+)", cell.source):
+                assert (path.parent / link).exists(), f"{cell.id}: {link}"
+
+
+# Other parameters than the stored ones, and a cell whose text must change with them.
+OTHER_PARAMETERS = {
+    "01_forward_process": ({"T": 200, "seed": 1}, None),
+    "02_unet": ({"widths": [8, 16, 24], "seed": 1}, None),
+    "03_training": ({"budget_seconds": 6, "budget_eps_seconds": 4, "widths": [8, 16, 24], "seed": 1}, None),
+    "04_guided_sampling": ({"weights": [0, 3], "grid_steps": 8, "seed": 1, "samples_per_weight": 50}, "measure"),
+}
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("default")
+def test_other_parameters_change_the_result(path, tmp_path):
+    parameters, changed = OTHER_PARAMETERS[path.stem]
+    checkpoint = tmp_path / "folder that nobody made" / "ddpm.safetensors"
+    if path.stem == "03_training":
+        parameters = parameters | {"checkpoint_path": str(checkpoint)}
+    executed = papermill.execute_notebook(
+        path, tmp_path / path.name, parameters, cwd=path.parent, progress_bar=False, execution_timeout=300
+    )
+    stored = {cell.id: text_of(cell) for cell in read(path).cells}
+    different = {cell.id for cell in executed.cells if cell.id in stored and text_of(cell) != stored[cell.id]}
+    if changed:
+        assert changed in different
+    else:
+        deterministic = {cell.id for cell in tagged(read(path), "nbval-check-output")}
+        assert different & deterministic or path.stem == "03_training"
+    if path.stem == "03_training":
+        assert load_checkpoint(checkpoint).unet.config.widths == (8, 16, 24)
