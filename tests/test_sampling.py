@@ -1,0 +1,446 @@
+"""The reverse process, with a denoiser whose answer is known: pixels of Gaussian data.
+
+If x_0 ~ N(m, s²), then x_t ~ N(√ᾱ·m, ᾱ·s² + 1 − ᾱ), and the best guesses of ε and x_0 are affine functions of x_t.
+So is then each step of a sampler, and the mean and variance of what it draws follow by recursion, at any number of
+steps, in float64 and without drawing anything. s is so small that clipping x̂_0 to [−1, 1] never acts.
+"""
+
+import copy
+import math
+from itertools import pairwise
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+
+from ddpm_lib import DDPM, NoiseSchedule, sample, sample_steps
+from ddpm_lib.precision import has_fast_bf16
+from ddpm_lib.sampling import ancestral_step, ddim_step, time_steps
+
+M, S = 0.2, 0.15
+ROUNDING = 2e-3  # of one x̂_0 at t = T, where a difference of float32 numbers is divided by √ᾱ_T ≈ 2e-4
+LABELS = torch.arange(64) % 10
+SAMPLERS = ["ancestral", "ddim"]
+every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
+
+
+def exact_alpha_bar(schedule):
+    return (1 - schedule.beta.double()).cumprod(0)
+
+
+class GaussianDDPM(DDPM):
+    """Answers with E[ε | x_t] for x_0 ~ N(M, S²), and keeps what it was asked in `calls`."""
+
+    def __init__(self, network, schedule):
+        super().__init__(network, schedule)
+        self.calls = []
+
+    def predict_noise(self, x_t, t, y, w=0.0):
+        self.calls.append((x_t.clone(), t.clone(), y, w))
+        alpha_bar = exact_alpha_bar(self.schedule)[t].view(-1, 1, 1, 1)
+        variance = alpha_bar * S**2 + 1 - alpha_bar
+        return ((1 - alpha_bar).sqrt() / variance * (x_t - alpha_bar.sqrt() * M)).float()
+
+
+def recursion(schedule, times, sampler):
+    """(a, b, variance): x_0 = a·x_T + b + noise of this variance, x_T and the noise independent. In float64."""
+    alpha_bar = exact_alpha_bar(schedule).tolist()
+    a, b, variance = 1.0, 0.0, 0.0
+    for t, s in pairwise(times):
+        bar_t, bar_s = alpha_bar[t], alpha_bar[s]
+        gain = math.sqrt(bar_t) * S**2 / (bar_t * S**2 + 1 - bar_t)  # x̂_0 = M + gain·(x_t − √ᾱ_t·M)
+        offset = M - gain * math.sqrt(bar_t) * M
+        if sampler == "ddim":
+            from_x_t = math.sqrt((1 - bar_s) / (1 - bar_t))
+            from_x_0_hat, added = math.sqrt(bar_s) - from_x_t * math.sqrt(bar_t), 0.0
+        else:
+            alpha = bar_t / bar_s
+            from_x_t = math.sqrt(alpha) * (1 - bar_s) / (1 - bar_t)
+            from_x_0_hat = math.sqrt(bar_s) * (1 - alpha) / (1 - bar_t)
+            added = (1 - bar_s) / (1 - bar_t) * (1 - alpha)
+        slope = from_x_t + from_x_0_hat * gain
+        a, b, variance = slope * a, slope * b + from_x_0_hat * offset, slope**2 * variance + added
+    return a, b, variance
+
+
+@pytest.fixture
+def gaussian(stub_ddpm):
+    """gaussian(T): the exact denoiser for this data, under the cosine schedule."""
+    return lambda T=200, schedule=None: GaussianDDPM(stub_ddpm().unet, schedule or NoiseSchedule.cosine(T))
+
+
+def drawn(ddpm, sampler, steps, seed=0):
+    """x_T and x_0, in [−1, 1]."""
+    ddpm.calls.clear()
+    *_, (x_0, _) = sample_steps(
+        ddpm, LABELS, sampler=sampler, steps=steps, generator=torch.Generator().manual_seed(seed)
+    )
+    return ddpm.calls[0][0].double(), x_0.double()
+
+
+# ---------------------------------------------------------------------------- against the closed form
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 200])
+def test_ddim_is_the_affine_map_that_the_recursion_says_pixel_by_pixel(steps, gaussian):
+    ddpm = gaussian()
+    x_T, x_0 = drawn(ddpm, "ddim", steps)
+    a, b, variance = recursion(ddpm.schedule, time_steps(200, steps), "ddim")
+    assert variance == 0
+    torch.testing.assert_close(x_0, a * x_T + b, rtol=0, atol=ROUNDING)
+
+
+@every_sampler
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 200])
+def test_mean_and_variance_are_the_recursions(sampler, steps, gaussian, within):
+    ddpm = gaussian()
+    _, x_0 = drawn(ddpm, sampler, steps)
+    a, b, added = recursion(ddpm.schedule, time_steps(200, steps), sampler)
+    variance, n = a**2 + added, x_0.numel()
+    within(x_0.mean(), b, (variance / n) ** 0.5 + ROUNDING / 5)
+    within(x_0.std(), variance**0.5, (variance / 2 / n) ** 0.5 + ROUNDING / 5)
+
+
+@every_sampler
+def test_many_steps_draw_the_data_and_few_steps_miss_it_by_what_the_recursion_says(sampler, gaussian, within):
+    ddpm = gaussian(500)
+    _, x_0 = drawn(ddpm, sampler, steps=500)
+    assert x_0.mean().item() == pytest.approx(M, abs=0.004)
+    assert x_0.std().item() == pytest.approx(S, rel=0.04)
+
+    # A correct sampler is off at few steps: too little variance. One that isn't has another schedule or data.
+    stds = {}
+    for steps in (2, 5, 20):
+        a, _, added = recursion(ddpm.schedule, time_steps(500, steps), sampler)
+        stds[steps] = (a**2 + added) ** 0.5
+        _, x_0 = drawn(ddpm, sampler, steps)
+        within(x_0.std(), stds[steps], stds[steps] * (1 / 2 / x_0.numel()) ** 0.5 + ROUNDING / 5)
+    assert stds[2] < 0.5 * S
+    assert stds[2] < stds[5] < stds[20] < S
+
+
+@every_sampler
+def test_the_recursion_reaches_the_data_as_steps_grow(sampler):
+    """The test's own yardstick, tested: with T steps of a fine schedule mean and standard deviation are the data's."""
+    errors = []
+    for T in (50, 200, 1000, 4000):
+        a, b, added = recursion(NoiseSchedule.cosine(T), list(range(T, -1, -1)), sampler)
+        errors.append(abs(math.sqrt(a**2 + added) / S - 1) + abs(b / M - 1))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.005
+
+
+@pytest.mark.parametrize("steps", [2, 7, 40])
+def test_each_ancestral_step_adds_fresh_gaussian_noise_of_the_posteriors_size(steps, gaussian, is_standard_normal):
+    ddpm = gaussian(40)
+    strip = list(
+        sample_steps(ddpm, LABELS[:16], sampler="ancestral", steps=steps, generator=torch.Generator().manual_seed(4))
+    )
+    alpha_bar, before = exact_alpha_bar(ddpm.schedule), []
+    for (t, s), (x_t, *_), (x_s, x_0_hat) in zip(pairwise(time_steps(40, steps)), ddpm.calls, strip, strict=True):
+        if s == 0:
+            assert torch.equal(x_s, x_0_hat)  # the last step adds none
+            continue
+        alpha = alpha_bar[t] / alpha_bar[s]
+        mean = alpha_bar[s].sqrt() * (1 - alpha) / (1 - alpha_bar[t]) * x_0_hat
+        mean = mean + alpha.sqrt() * (1 - alpha_bar[s]) / (1 - alpha_bar[t]) * x_t
+        z = (x_s - mean) / ((1 - alpha_bar[s]) / (1 - alpha_bar[t]) * (1 - alpha)).sqrt()
+        is_standard_normal(z)
+        for earlier in before:  # new at each step
+            is_standard_normal((z - earlier) / 2**0.5)
+        before.append(z)
+
+
+@every_sampler
+def test_what_is_yielded_is_what_the_denoiser_saw_and_said(sampler, gaussian):
+    ddpm = gaussian(40)
+    strip = list(sample_steps(ddpm, LABELS[:4], sampler=sampler, steps=8))
+    for (x_s, _), (x_t, *_) in zip(strip[:-1], ddpm.calls[1:], strict=True):
+        assert torch.equal(x_s, x_t)
+    for (_, x_0_hat), (x_t, t, *_) in zip(strip, ddpm.calls, strict=True):
+        alpha_bar = exact_alpha_bar(ddpm.schedule)[t].view(-1, 1, 1, 1)
+        want = M + alpha_bar.sqrt() * S**2 / (alpha_bar * S**2 + 1 - alpha_bar) * (x_t - alpha_bar.sqrt() * M)
+        torch.testing.assert_close(x_0_hat.double(), want.double(), rtol=0, atol=ROUNDING)
+
+
+@every_sampler
+def test_x_T_is_standard_normal(sampler, gaussian, is_standard_normal):
+    x_T, _ = drawn(gaussian(), sampler, steps=1)
+    is_standard_normal(x_T)
+    is_standard_normal((x_T[0::2] - x_T[1::2]) / 2**0.5)  # another one for each image
+
+
+@every_sampler
+def test_one_step_is_the_guess_itself(sampler, gaussian):
+    ((x_0, x_0_hat),) = sample_steps(gaussian(), LABELS, sampler=sampler, steps=1)
+    assert torch.equal(x_0, x_0_hat)
+
+
+@every_sampler
+def test_the_guess_is_clipped_at_each_step(sampler, stub_ddpm):
+    ddpm = stub_ddpm(lambda x_t, time, y: -3 * x_t)  # a wild guess
+    strip = list(sample_steps(ddpm, LABELS[:4], sampler=sampler, steps=5))
+    assert all(x_0_hat.abs().max() == 1 for _, x_0_hat in strip)
+    assert strip[-1][0].abs().max() == 1
+    # The clipped x̂_0, not the wild one, is what the step builds on: else x would run away.
+    assert all(x_t.abs().max() < 7 for x_t, _ in strip)
+
+
+# ---------------------------------------------------------------------------- diffusers as an oracle
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+@pytest.mark.parametrize("steps", [100, 20, 4])
+@every_sampler
+def test_whole_chains_of_diffusers(kind, steps, sampler, images):
+    """The same network, the same x_T and z: the same images. diffusers counts t from 0: its t is our t − 1."""
+    diffusers = pytest.importorskip("diffusers")
+    ours = {"linear": NoiseSchedule.linear, "cosine": NoiseSchedule.cosine}[kind](100)
+    options = {"num_train_timesteps": 100, "timestep_spacing": "trailing", "clip_sample": True}
+    options |= {"linear": {"beta_start": 1e-4, "beta_end": 0.02}, "cosine": {"beta_schedule": "squaredcos_cap_v2"}}[
+        kind
+    ]
+    if sampler == "ancestral":
+        theirs, more = diffusers.DDPMScheduler(**options), {"generator": torch.Generator().manual_seed(0)}
+        step = ancestral_step
+    else:
+        theirs, more = diffusers.DDIMScheduler(**options, set_alpha_to_one=True), {"use_clipped_model_output": True}
+        step = ddim_step
+    theirs.set_timesteps(steps)
+    assert [t + 1 for t in theirs.timesteps.tolist()] == time_steps(100, steps)[:-1]
+
+    generator = torch.Generator().manual_seed(0)
+    x_ours = x_theirs = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    for t, s in pairwise(time_steps(100, steps)):
+        eps_hat = (2 * x_ours).sin() + images(4) / 5  # any function will do
+        batch_t, batch_s = torch.full((4,), t), torch.full((4,), s)
+        x_0_hat = ours.predict_x_0(x_ours, batch_t, eps_hat).clamp(-1, 1)
+        z = torch.randn(x_ours.shape, generator=generator)
+        x_ours = step(ours, x_ours, x_0_hat, batch_t, batch_s, z)
+        theirs_now = theirs.step(eps_hat, t - 1, x_theirs, **more)
+        x_theirs = theirs_now.prev_sample
+        torch.testing.assert_close(x_0_hat, theirs_now.pred_original_sample, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(x_ours, x_theirs, rtol=1e-3, atol=1e-3)
+        x_ours = x_theirs  # no error carried over: each step is compared by itself
+
+
+# ---------------------------------------------------------------------------- times
+
+
+@given(T=st.integers(2, 1500), data=st.data())
+def test_times_fall_strictly_from_T_to_0_in_even_strides(T, data):
+    steps = data.draw(st.integers(1, T))
+    times = time_steps(T, steps)
+    assert len(times) == steps + 1
+    assert (times[0], times[-1]) == (T, 0)
+    strides = {t - s for t, s in pairwise(times)}
+    assert min(strides) >= 1
+    assert max(strides) - min(strides) <= 1
+
+
+@every_sampler
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 19, 20])
+def test_any_number_of_steps_from_1_to_T(sampler, steps, stub_ddpm):
+    ddpm = stub_ddpm(lambda x_t, time, y: 0.9 * x_t)
+    strip = list(sample_steps(ddpm, LABELS[:3], w=0.0, sampler=sampler, steps=steps))
+    assert len(strip) == steps
+    seen = [(time * 20).round().int().tolist() for _, time, _ in ddpm.unet.calls]
+    assert seen == [[t] * 3 for t in time_steps(20, steps)[:-1]]
+    for x_t, x_0_hat in strip:
+        assert x_t.shape == x_0_hat.shape == (3, 1, 28, 28)
+        assert x_t.isfinite().all()
+
+
+# ---------------------------------------------------------------------------- guidance
+
+
+def test_w_acts_only_inside_the_interval(gaussian):
+    ddpm = gaussian(20)
+    sample(ddpm, LABELS[:2], w=3.0, steps=20, guidance_interval=(5, 12))
+    asked = {int(t[0]): w for _, t, _, w in ddpm.calls}
+    assert asked == {t: 3.0 if 5 <= t <= 12 else 0.0 for t in range(1, 21)}
+
+
+def test_without_an_interval_w_acts_everywhere(gaussian):
+    ddpm = gaussian(20)
+    for options in ({}, {"guidance_interval": None}, {"guidance_interval": (1, 20)}):
+        ddpm.calls.clear()
+        sample(ddpm, LABELS[:2], w=3.0, steps=20, **options)
+        assert [w for *_, w in ddpm.calls] == [3.0] * 20
+    ddpm.calls.clear()
+    sample(ddpm, LABELS[:2], steps=2)
+    assert [w for *_, w in ddpm.calls] == [1.0] * 2  # the default
+
+
+def test_a_tensor_of_w_arrives_as_it_is(gaussian):
+    ddpm, w = gaussian(20), torch.tensor([0.0, 2.0])
+    sample(ddpm, LABELS[:2], w=w, steps=20, guidance_interval=(1, 10))
+    for _, t, _, seen in ddpm.calls:
+        assert torch.equal(seen, w) if t[0] <= 10 else seen == 0
+
+
+def test_one_batch_shows_a_whole_row_of_w(tiny_ddpm):
+    """The images of w = (−1, 0, 4) in one batch are those of three batches with the same noise."""
+    labels, w = torch.tensor([3, 3, 3]), torch.tensor([-1.0, 0.0, 4.0])
+    row = sample(tiny_ddpm, labels, w=w, steps=5, generator=torch.Generator().manual_seed(0))
+    for i in range(3):
+        alone = sample(tiny_ddpm, labels, w=w[i].item(), steps=5, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(row[i], alone[i], rtol=0, atol=0.05 if has_fast_bf16(torch.device("cpu")) else 1e-4)
+
+
+def test_labels_arrive_as_rows_and_rows_as_they_are(gaussian, soft_rows):
+    ddpm = gaussian(20)
+    sample(ddpm, torch.tensor([7, 1]), steps=3)
+    assert all(torch.equal(y, torch.eye(10)[[7, 1]]) for _, _, y, _ in ddpm.calls)
+    ddpm.calls.clear()
+    rows = soft_rows(3)
+    rows[0] = 0
+    sample(ddpm, rows, steps=3)
+    assert all(torch.equal(y, rows) for _, _, y, _ in ddpm.calls)
+    ddpm.calls.clear()
+    sample(ddpm, [7, 1], steps=1)
+    assert torch.equal(ddpm.calls[0][2], torch.eye(10)[[7, 1]])
+
+
+# ---------------------------------------------------------------------------- randomness
+
+
+@every_sampler
+def test_one_seed_one_set_of_images(sampler, tiny_ddpm, global_rng_untouched):
+    def images(seed):
+        return sample(tiny_ddpm, LABELS[:4], sampler=sampler, steps=4, generator=torch.Generator().manual_seed(seed))
+
+    with global_rng_untouched():
+        first, again, other = images(1), images(1), images(2)
+    assert torch.equal(first, again)
+    assert (first - other).abs().mean() > 0.1
+    assert (first[0] - first[1]).abs().mean() > 0.1
+
+
+def test_without_a_generator_torchs_own_is_used(tiny_ddpm):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first, second = (sample(tiny_ddpm, [1], steps=2) for _ in range(2))
+        torch.manual_seed(1)
+        assert torch.equal(sample(tiny_ddpm, [1], steps=2), first)
+        assert not torch.equal(first, second)
+
+
+# ---------------------------------------------------------------------------- sample and sample_steps
+
+
+@every_sampler
+def test_sample_is_the_end_of_the_film_strip_in_0_to_1(sampler, tiny_ddpm):
+    arguments = {"labels": LABELS[:4], "w": 2.0, "sampler": sampler, "steps": 6, "guidance_interval": (3, 15)}
+    *_, (x_0, _) = sample_steps(tiny_ddpm, **arguments, generator=torch.Generator().manual_seed(0))
+    images = sample(tiny_ddpm, **arguments, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(images, (x_0 + 1) / 2)
+    assert images.shape == (4, 1, 28, 28)
+    assert images.dtype == torch.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert images.std() > 0.05
+
+
+def test_what_is_yielded_belongs_to_the_caller(tiny_ddpm):
+    """Changing a frame in place neither changes the chain nor is it forbidden; autograd may use it."""
+
+    def strip(meddle):
+        for x_t, x_0_hat in sample_steps(tiny_ddpm, LABELS[:2], steps=4, generator=torch.Generator().manual_seed(0)):
+            assert not x_t.is_inference()
+            kept = x_t.clone()
+            if meddle:
+                x_t.zero_().requires_grad_()
+                (x_t * x_0_hat).sum().backward()
+                x_0_hat.fill_(7)
+        return kept
+
+    assert torch.equal(strip(meddle=True), strip(meddle=False))
+
+
+def test_arguments_are_not_changed(tiny_ddpm, soft_rows):
+    labels, w = soft_rows(3), torch.tensor([-1.0, 0.0, 2.0])
+    before = copy.deepcopy((labels, w, tiny_ddpm.state_dict()))
+    sample(tiny_ddpm.train(), labels, w=w, steps=3)
+    assert torch.equal(labels, before[0])
+    assert torch.equal(w, before[1])
+    for name, tensor in tiny_ddpm.state_dict().items():  # BatchNorm's statistics too
+        assert torch.equal(tensor, before[2][name])
+
+
+def test_each_submodule_gets_its_own_mode_back_after_every_step(tiny_ddpm):
+    tiny_ddpm.train()
+    tiny_ddpm.unet.encoder_14.eval()
+    tiny_ddpm.unet.bottleneck[0].norm_1.eval()
+    modes = [module.training for module in tiny_ddpm.modules()]
+    seen = []
+    tiny_ddpm.unet.register_forward_hook(lambda unet, *_: seen.append({module.training for module in unet.modules()}))
+    for _ in sample_steps(tiny_ddpm, LABELS[:2], steps=3):
+        assert [module.training for module in tiny_ddpm.modules()] == modes
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+    assert seen == [{False}] * 3
+
+
+def test_modes_come_back_after_an_error_too(stub_ddpm):
+    def broken(x_t, time, y):
+        raise ZeroDivisionError
+
+    ddpm = stub_ddpm(broken).train()
+    with pytest.raises(ZeroDivisionError):
+        sample(ddpm, [1])
+    assert ddpm.training
+    assert ddpm.unet.training
+    assert torch.is_grad_enabled()
+
+
+def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(stub_ddpm):
+    seen = []
+
+    def watch(x_t, time, y):
+        seen.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
+        return x_t
+
+    sample(stub_ddpm(watch), [1], steps=2)
+    assert seen == [(False, has_fast_bf16(torch.device("cpu")))] * 2
+
+
+# ---------------------------------------------------------------------------- what is refused
+
+
+BAD_ARGUMENTS = [
+    ("labels", torch.tensor([10])),
+    ("labels", torch.tensor([-1])),
+    ("labels", torch.zeros(0).long()),
+    ("labels", torch.tensor([0.5])),
+    ("labels", torch.full((2, 10), 0.3)),
+    ("labels", None),
+    ("w", math.nan),
+    ("w", math.inf),
+    ("w", torch.ones(3)),
+    ("w", "strong"),
+    ("sampler", "euler"),
+    ("sampler", None),
+    ("steps", 0),
+    ("steps", 21),
+    ("steps", -1),
+    ("steps", 2.0),
+    ("steps", True),
+    ("steps", None),
+    ("guidance_interval", (5, 2)),
+    ("guidance_interval", (5,)),
+    ("guidance_interval", 5),
+    ("guidance_interval", (1, math.nan)),
+    ("guidance_interval", ("a", "b")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_ARGUMENTS, ids=[f"{name}={value}" for name, value in BAD_ARGUMENTS])
+def test_bad_arguments_are_refused_by_name_at_the_call(name, value, tiny_ddpm):
+    arguments = {"labels": torch.tensor([1, 2])} | {name: value}
+    with pytest.raises(ValueError, match=name):
+        sample_steps(tiny_ddpm, **arguments)  # before the first step is asked for
+    with pytest.raises(ValueError, match=name):
+        sample(tiny_ddpm, **arguments)
