@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import safetensors
@@ -133,14 +133,15 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside path, flush to the disk, then rename over it; on any error remove what was begun."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not tempfile: its files can be read by their owner only, and the checkpoint would inherit that.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
