@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 INK = "#767676"  # contrast 4.5 on white, 4.1 on JupyterLab's dark background
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -37,8 +38,6 @@ STYLE = {
     "font.size": 10,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "image.cmap": "gray",
-    "image.interpolation": "nearest",
 }
 DPI = 144  # twice what the page asks for, so that it is sharp on dense screens
 
@@ -66,23 +65,25 @@ def digits(
     """A table of digits with labelled rows and columns, as one figure.
 
     images: (R, C, 1, 28, 28) or (R, C, 28, 28) float in [0, 1]; values outside are clipped.
-    tile: size of one digit in inches.
+    tile: size of one digit in inches, rounded so that each pixel of a digit is a whole number of dots: crisp, and
+    noise compresses four times better.
     """
     images = images.detach().float().cpu().reshape(*images.shape[:2], *images.shape[-2:]).clamp(0, 1)
     rows, columns, height, width = images.shape
-    margin_left = 0.085 * max((len(label) for label in row_labels or [""]), default=0) + 0.1
-    margin_top = 0.28 * bool(column_labels) + 0.3 * bool(title) + 0.04
+    gap = 2  # pixels of nothing between two digits
+    tile = max(1, round(tile * DPI / (width + gap))) * (width + gap) / DPI
+    margin_left = round(DPI * (0.085 * max((len(label) for label in row_labels or [""]), default=0) + 0.1)) / DPI
+    margin_top = round(DPI * (0.28 * bool(column_labels) + 0.3 * bool(title) + 0.04)) / DPI
     size = (columns * tile + margin_left, rows * tile + margin_top)
     with matplotlib.rc_context(STYLE):
         fig = Figure(figsize=size)
         axes = fig.add_axes((margin_left / size[0], 0, columns * tile / size[0], rows * tile / size[1]))
-    gap = 2  # pixels of nothing between two digits
     canvas = np.full((rows * (height + gap), columns * (width + gap)), np.nan)
     for row in range(rows):
         for column in range(columns):
             top, left = row * (height + gap) + gap // 2, column * (width + gap) + gap // 2
             canvas[top : top + height, left : left + width] = images[row, column]
-    axes.imshow(canvas, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -172,3 +173,121 @@ def loss_curves(runs: dict[str, tuple[Sequence[float], Sequence[float]]]) -> Fig
         )
     axes.set(xlabel="seconds of training", ylabel="loss (log scale)", yscale="log")
     return fig
+
+
+def _label_ends(axes: Axes, x: float, ends: dict[str, float], colors: Sequence[str], gap: float) -> None:
+    """Name curves beside their right ends at x, moved apart where two ends lie closer than gap (in data units)."""
+    lowest = -np.inf
+    for (name, y), color in sorted(zip(ends.items(), colors, strict=False), key=lambda item: item[0][1]):
+        lowest = max(float(y), lowest + gap)
+        axes.annotate(name, (x, lowest), xytext=(6, 0), textcoords="offset points", va="center", color=color)
+
+
+def schedules(named: dict[str, nn.Module]) -> Figure:
+    """ᾱ and log-SNR of noise schedules over t/T, side by side; log-SNR is cut off at −12."""
+    fig, [[left, right]] = figure(8.6, 3.1, columns=2)
+    ends = {}
+    for (name, schedule), color in zip(named.items(), COLORS, strict=False):
+        time = np.arange(schedule.T + 1) / schedule.T
+        log_snr = schedule.log_snr.clamp(min=-12).numpy()
+        left.plot(time, schedule.alpha_bar.numpy(), color=color)
+        right.plot(time[1:], log_snr[1:], color=color)
+        ends[name] = log_snr[-1]
+    right.axhline(0, color=INK, linewidth=1, linestyle="--")
+    right.annotate("as much signal as noise", (1, 0), xytext=(0, 4), textcoords="offset points", ha="right")
+    _label_ends(right, 1.0, ends, COLORS, gap=1.9)
+    left.set(title=r"signal's share of the variance, $\bar\alpha_t$", xlabel="t / T", ylim=(0, 1.02), xlim=(0, 1))
+    right.set(
+        title=r"log-SNR, $\log\,\bar\alpha_t / (1 - \bar\alpha_t)$", xlabel="t / T", ylim=(-12.4, 10.5), xlim=(0, 1)
+    )
+    return fig
+
+
+def pixel_walks(
+    walks: dict[str, Tensor], expected: dict[str, tuple[Tensor, Tensor]], times: Sequence[int], shown: int = 12
+) -> Figure:
+    """Values of single pixels on their way through the chain, with sideways histograms at some times.
+
+    walks: name → (N, T+1) values of one pixel in N copies. expected: name → mean and standard deviation, (T+1,)
+    each, drawn as densities beside the histograms. times: where the histograms stand. shown: walks drawn as lines.
+    """
+    fig, [[axes]] = figure(8.6, 4.0)
+    T = next(iter(walks.values())).shape[1] - 1
+    room = 0.8 * T / len(times)  # for the widest histogram
+    edges = np.linspace(-3.6, 3.6, 49)
+    fine = np.linspace(-3.6, 3.6, 400)
+    for (name, walk), color in zip(walks.items(), (ORANGE, BLUE), strict=False):
+        axes.plot(np.arange(T + 1), walk[:shown].T.numpy(), color=color, alpha=0.22, linewidth=0.7)
+        mean, std = (table.numpy() for table in expected[name])
+        for t in times:
+            density = np.histogram(walk[:, t].numpy(), edges, density=True)[0]
+            bell = np.exp(-(((fine - mean[t]) / std[t]) ** 2) / 2) / (std[t] * np.sqrt(2 * np.pi))
+            scale = room / max(bell.max(), 0.85)
+            # One closed outline; without edges, which would show as lines between the bars.
+            axes.stairs(
+                t + density * scale, edges, baseline=t, orientation="horizontal", fill=True, color=color, alpha=0.4
+            )
+            axes.plot(t + bell * scale, fine, color=color, linewidth=1.6)
+        axes.annotate(
+            name, (0, mean[0]), xytext=(-6, 0), textcoords="offset points", ha="right", va="center", color=color
+        )
+    for t in times:
+        axes.axvline(t, color=INK, linewidth=0.8, alpha=0.5)
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    axes.spines["right"].set_visible(True)
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.set(xlabel="t", ylabel="pixel value", xlim=(0, times[-1] + room * 1.08), ylim=(-3.6, 3.6), xticks=[0, *times])
+    return fig
+
+
+def histograms(panels: dict[str, dict[str, Tensor]], x_label: str) -> Figure:
+    """Small multiples over one x axis: in each panel overlapping histograms, named once, in the first panel.
+
+    panels: title → (name → (N,) values).
+    """
+    fig, axes = figure(8.6, 2.7, columns=len(panels), sharex=True, sharey=True)
+    everything = np.concatenate([values.numpy() for panel in panels.values() for values in panel.values()])
+    edges = np.linspace(*np.quantile(everything, (0.001, 0.999)), 50)
+    for number, (panel, (title, groups)) in enumerate(zip(axes[0], panels.items(), strict=True)):
+        for row, ((name, values), color) in enumerate(zip(groups.items(), COLORS, strict=False)):
+            panel.hist(values.numpy(), edges, density=True, color=color, alpha=0.45)
+            panel.hist(values.numpy(), edges, density=True, color=color, histtype="step", linewidth=1.6)
+            if number == 0:
+                panel.text(0.02, 0.97 - 0.13 * row, name, transform=panel.transAxes, color=color, va="top")
+        panel.set(title=title, xlabel=x_label, yticks=[])
+        panel.set_ylim(top=panel.get_ylim()[1] * 1.1)
+        panel.spines["left"].set_visible(False)
+        panel.grid(False)
+    return fig
+
+
+class LiveLoss:
+    """A loss curve that redraws itself in place while a model trains.
+
+    name: names the curve. every: seconds between two drawings, each of which costs about a fifth of a second.
+    """
+
+    def __init__(self, name: str, every: float = 4.0):
+        self.name, self.every = name, every
+        self.seconds, self.losses = [], []
+        self._handle, self._drawn = None, -every
+
+    def update(self, record: TrainRecord) -> None:
+        """Take in one record of `train`; redraw if it is time."""
+        self.seconds.append(record.seconds)
+        self.losses.append(record.loss)
+        if record.seconds - self._drawn >= self.every:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw what came so far. Call it once more after the loop."""
+        if self.seconds:
+            self._drawn = self.seconds[-1]
+            alt = (
+                f"Training loss of {self.name} against seconds, each step and a running mean: from "
+                f"{self.losses[0]:.2f} it falls steeply at first, then slowly; the last mean is "
+                f"{np.mean(self.losses[-50:]):.3f}."
+            )
+            self._handle = show(loss_curves({self.name: (self.seconds, self.losses)}), alt, self._handle)
