@@ -83,8 +83,12 @@ def read_metadata(path: str | Path | None = None) -> dict:
 
     Raises as `load_checkpoint` does.
     """
-    _, header = read_tensors(SHIPPED if path is None else Path(path), KIND)
-    return json.loads(header["metadata"])
+    path = SHIPPED if path is None else Path(path)
+    _, header = read_tensors(path, KIND)
+    try:
+        return json.loads(header["metadata"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no readable metadata: {error}") from error
 
 
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:

@@ -274,8 +274,8 @@ class LiveLoss:
         self.seconds, self.losses = [], []
         self._handle, self._drawn = None, -every
 
-    def update(self, record: TrainRecord) -> None:
-        """Take in one record of `train`; redraw if it is time."""
+    def update(self, record) -> None:
+        """Take in one TrainRecord; redraw if it is time."""
         self.seconds.append(record.seconds)
         self.losses.append(record.loss)
         if record.seconds - self._drawn >= self.every:

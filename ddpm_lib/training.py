@@ -135,7 +135,7 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
         step += 1
         seconds = time.perf_counter() - start
         progress = step / config.steps if config.steps else seconds / config.seconds
-        record = TrainRecord(step, seconds, loss.item(), lr, step * config.batch_size / seconds, ddpm, raw)
+        record = TrainRecord(step, seconds, loss.item(), lr, step * len(chosen) / seconds, ddpm, raw)
         if writer is not None:
             writer.add_scalar("loss", record.loss, step)
             writer.add_scalar("lr", lr, step)

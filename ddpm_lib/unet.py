@@ -99,7 +99,6 @@ class UNet(nn.Module):
         self.bottleneck = nn.Sequential(
             ConvBlock(at_7 + 2 * width, at_7, kernel_size=1),
             ResidualBlock(at_7, at_7),
-            ResidualBlock(at_7, at_7),
         )
 
         self.up_14 = nn.ConvTranspose2d(at_7, at_14, kernel_size=2, stride=2)
