@@ -372,7 +372,7 @@ def test_arguments_are_not_changed(tiny_ddpm, soft_rows):
 def test_each_submodule_gets_its_own_mode_back_after_every_step(tiny_ddpm):
     tiny_ddpm.train()
     tiny_ddpm.unet.encoder_14.eval()
-    tiny_ddpm.unet.bottleneck[0].norm_1.eval()
+    next(m for m in tiny_ddpm.unet.bottleneck.modules() if isinstance(m, torch.nn.BatchNorm2d)).eval()
     modes = [module.training for module in tiny_ddpm.modules()]
     seen = []
     tiny_ddpm.unet.register_forward_hook(lambda unet, *_: seen.append({module.training for module in unet.modules()}))
