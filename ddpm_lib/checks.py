@@ -152,7 +152,7 @@ def conv_parameters(attempt: Callable) -> Verdict:
 @_check
 def label_dropout(attempt: Callable) -> Verdict:
     """attempt(y (B, 10), p_uncond) → y with each row set to zero on its own with probability p_uncond."""
-    y = torch.eye(10).repeat(400, 1)
+    y = torch.rand(4000, 10).softmax(dim=1)  # not one-hot: there, dropping single entries looks like dropping rows
     before, p_uncond = y.clone(), 0.25
     got = attempt(y, p_uncond)
     if got is None:
