@@ -6,6 +6,7 @@ Sources   LeCun, Cortes & Burges, "The MNIST database of handwritten digits" (CC
 
 import contextlib
 import hashlib
+import http.client
 import importlib.resources
 import os
 import socket
@@ -68,7 +69,7 @@ def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
         with _socket_timeout(DOWNLOAD_TIMEOUT):
             try:
                 MNIST(root, download=True)
-            except RuntimeError as error:
+            except (RuntimeError, http.client.HTTPException) as error:
                 raise OSError(f"MNIST could not be downloaded to {root}: {error}") from error
     for name, digest in FULL_SHA256.items():
         with open(_raw(root, name), "rb") as file:
