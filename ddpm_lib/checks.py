@@ -49,7 +49,7 @@ def _judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *i
     got = attempt(*[value.clone() if isinstance(value, Tensor) else value for value in inputs])
     if got is None:
         return Verdict("not attempted", "replace None by your code and run the cell and this check again")
-    want = torch.as_tensor(right(*inputs))
+    want = torch.as_tensor(right(*inputs)).double()  # not as an integer: that would truncate a wrong 142.5
     try:
         got = torch.as_tensor(got, dtype=want.dtype)
     except (TypeError, ValueError, RuntimeError):
