@@ -1,0 +1,232 @@
+"""The self-checks: right answers pass however they are written, and each mistake gets its own diagnosis.
+
+For each check: two right answers, written differently, and every mistake that the check can name, written as a
+learner would; the key is part of the diagnosis. A last test makes sure that no check and no diagnosis is left out.
+"""
+
+import math
+import types
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ddpm_lib import checks
+
+
+def joined(h, *embeddings, first=True):
+    maps = [e.view(*e.shape, 1, 1).repeat(1, 1, 7, 7) for e in embeddings]
+    return torch.cat([h, *maps] if first else [*maps, h], 1)
+
+
+def counted(share):
+    """The first t at which share(schedule, t) says so, by a loop as in the exercise's text."""
+
+    def attempt(schedule):
+        return next((t for t in range(schedule.T + 1) if share(schedule, t)), 0)
+
+    return attempt
+
+
+def dropped_in_place(y, p):
+    y[torch.rand(len(y)) < p] = 0
+    return y
+
+
+def keep_by_loop(y, p):
+    return torch.stack([row if torch.rand(()) >= p else torch.zeros_like(row) for row in y])
+
+
+def always_the_same_rows(y, p):
+    return y * (torch.rand(len(y), 1, generator=torch.Generator().manual_seed(0)) >= p)
+
+
+RIGHT = {
+    "add_noise": [
+        lambda x, a, e: torch.sqrt(a) * x + torch.sqrt(1 - a) * e,
+        lambda x, a, e: (x.double() * a**0.5 + e * (1 - a) ** 0.5).float(),
+    ],
+    "half_noise_time": [
+        counted(lambda s, t: 1 - s.alpha_bar[t] >= 0.5),
+        lambda s: (s.log_snr <= 0).nonzero()[0, 0],
+    ],
+    "resize_and_concatenate": [
+        joined,
+        lambda h, t, y: torch.cat([h, F.interpolate(torch.cat([t, y], 1)[..., None, None], size=(7, 7))], 1),
+    ],
+    "conv_parameters": [
+        lambda i, o, k: sum(p.numel() for p in torch.nn.Conv2d(i, o, k).parameters()),
+        lambda i, o, k: torch.tensor(o * (i * k**2 + 1)),
+    ],
+    "label_dropout": [lambda y, p: y * (torch.rand(len(y), 1) >= p), keep_by_loop],
+    "eps_from_v": [
+        lambda x, a, v: torch.sqrt(1 - a) * x + torch.sqrt(a) * v,
+        lambda x, a, v: (x - a.sqrt() * (a.sqrt() * x - (1 - a).sqrt() * v)) / (1 - a).sqrt(),
+    ],
+    "guided_noise": [lambda c, u, w: c + w * (c - u), lambda c, u, w: torch.lerp(u, c, 1 + w)],
+    "ddim_step": [
+        lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+        lambda x, e, a, b: (b / a).sqrt() * x + ((1 - b).sqrt() - (b * (1 - a) / a).sqrt()) * e,
+    ],
+}  # fmt: skip
+
+MISTAKES = {
+    "add_noise": {
+        "without their square roots": lambda x, a, e: x * a + e * (1 - a),
+        "that is the variance": lambda x, a, e: torch.sqrt(a) * x + (1 - a) * e,
+        "it is √(1 − ᾱ_t)": lambda x, a, e: torch.sqrt(a) * x + (1 - torch.sqrt(a)) * e,
+        "swapped": lambda x, a, e: torch.sqrt(a) * e + torch.sqrt(1 - a) * x,
+        "the noise is missing": lambda x, a, e: torch.sqrt(a) * x,
+        "x_0 isn't scaled down": lambda x, a, e: x + torch.sqrt(1 - a) * e,
+    },
+    "half_noise_time": {
+        "you used α": counted(lambda s, t: 1 - s.alpha[t] >= 0.5),
+        "you took the standard deviation": counted(lambda s, t: (1 - s.alpha_bar[t]) ** 0.5 >= 0.5),
+        "off by one": lambda s: counted(lambda s, t: s.alpha_bar[t] <= 0.5)(s) + 1,
+        "half of T": lambda s: s.T // 2,
+    },
+    "resize_and_concatenate": {
+        "t and y are swapped": lambda h, t, y: joined(h, y, t),
+        "features belong first": lambda h, t, y: joined(h, t, y, first=False),
+        "t twice": lambda h, t, y: joined(h, t, t),
+        "y twice": lambda h, t, y: joined(h, y, y),
+    },
+    "conv_parameters": {
+        "forgot the bias": lambda i, o, k: k**2 * i * o,
+        "kernel × kernel entries": lambda i, o, k: o + k * i * o,
+        "not input channel": lambda i, o, k: i + k**2 * i * o,
+        "for every input channel": lambda i, o, k: o + k**2 * o,
+    },
+    "label_dropout": {
+        "in place": dropped_in_place,
+        "should be a tensor of shape": lambda y, p: y[torch.rand(len(y)) >= p],
+        "kept whole or all zero": lambda y, p: y * (torch.rand_like(y) >= p),
+        "whole batch": lambda y, p: y * (torch.rand(1) >= p),
+        "you keep a share of p_uncond": lambda y, p: y * (torch.rand(len(y), 1) < p),
+        "rows lost their label": lambda y, p: y * (torch.rand(len(y), 1) >= p / 2),
+        "the same rows": always_the_same_rows,
+    },
+    "eps_from_v": {
+        "the two roots are swapped": lambda x, a, v: torch.sqrt(a) * x + torch.sqrt(1 - a) * v,
+        "the sign of v is flipped": lambda x, a, v: torch.sqrt(1 - a) * x - torch.sqrt(a) * v,
+        "that is x_0, not ε": lambda x, a, v: torch.sqrt(a) * x - torch.sqrt(1 - a) * v,
+        "without its root": lambda x, a, v: x - a * x + a * v,
+    },
+    "guided_noise": {
+        "s = 1 + w": lambda c, u, w: torch.lerp(u, c, w),
+        "branches are swapped": lambda c, u, w: u + w * (u - c),
+        "the sign is flipped": lambda c, u, w: c + w * (c + u),
+        "you forgot the 1": lambda c, u, w: w * (c - u),
+        "it weakens the label": lambda c, u, w: c - w * (c - u),
+    },
+    "ddim_step": {
+        "that is x̂_0": lambda x, e, a, b: (x - (1 - a) ** 0.5 * e) / a**0.5,
+        "not of time s": lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - a).sqrt() * e,
+        "t and s are swapped": lambda x, e, a, b: (a / b).sqrt() * (x - (1 - b).sqrt() * e) + (1 - a).sqrt() * e,
+        "forgot to divide": lambda x, e, a, b: b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+    },
+}  # fmt: skip
+
+every_check = pytest.mark.parametrize("name", RIGHT)
+
+
+@pytest.fixture(autouse=True, params=range(5))
+def seed(request):
+    """The inputs are fresh and random in each call: every test runs with several, the same in every run."""
+    with torch.random.fork_rng():
+        torch.manual_seed(request.param)
+        yield request.param
+
+
+@every_check
+def test_an_untouched_stub_is_not_attempted(name):
+    verdict = getattr(checks, name)(lambda *inputs: None)
+    assert verdict.status == "not attempted"
+    assert "…" in repr(verdict)
+
+
+@every_check
+def test_right_answers_pass_however_they_are_written(name):
+    for attempt in RIGHT[name]:
+        verdict = getattr(checks, name)(attempt)
+        assert verdict.status == "passed", verdict
+        assert "✓" in repr(verdict)
+
+
+@pytest.mark.parametrize(("name", "diagnosis"), [(name, key) for name in MISTAKES for key in MISTAKES[name]])
+def test_each_mistake_has_its_own_diagnosis(name, diagnosis):
+    verdict = getattr(checks, name)(MISTAKES[name][diagnosis])
+    assert verdict.status == "wrong"
+    assert diagnosis in verdict.message
+    assert [other for other in MISTAKES[name] if other in verdict.message] == [diagnosis]
+    assert "✗" in repr(verdict)
+
+
+@pytest.mark.parametrize("name", sorted(RIGHT.keys() - {"label_dropout"}))  # every wrong answer there has a name
+def test_a_mistake_that_nobody_named_is_measured(name):
+    right = RIGHT[name][0]
+    for error in (7, 0.5):
+        verdict = getattr(checks, name)(lambda *inputs, error=error: right(*inputs) + error)
+        assert verdict.status == "wrong"
+        assert f"off by up to {error}" in verdict.message
+
+
+@every_check
+def test_answers_that_are_no_numbers_or_have_another_shape_are_wrong(name):
+    for attempt in (lambda *_: "text", lambda *_: object(), lambda *_: torch.zeros(3, 3), lambda *_: {"x": 1}):
+        verdict = getattr(checks, name)(attempt)
+        assert verdict.status == "wrong"
+        assert "should" in verdict.message
+
+
+@every_check
+def test_answers_that_are_not_finite_are_wrong(name):
+    right = RIGHT[name][0]
+    verdict = getattr(checks, name)(lambda *inputs: right(*inputs) * math.nan)
+    assert verdict.status == "wrong"
+
+
+@every_check
+def test_an_exception_is_a_verdict_that_shows_the_learners_line(name):
+    def attempt(*inputs):
+        return inputs[0] / undefined_by_the_learner  # noqa: F821
+
+    verdict = getattr(checks, name)(attempt)
+    assert verdict.status == "wrong"
+    assert "NameError" in verdict.message
+    assert "return inputs[0] / undefined_by_the_learner" in verdict.message
+
+
+@every_check
+def test_an_exception_inside_torch_shows_the_learners_line_too(name):
+    def attempt(*inputs):
+        return F.conv2d(torch.zeros(2, 2), torch.zeros(3))
+
+    verdict = getattr(checks, name)(attempt)
+    assert verdict.status == "wrong"
+    assert "return F.conv2d(torch.zeros(2, 2), torch.zeros(3))" in verdict.message
+
+
+@every_check
+def test_what_cannot_be_called_at_all_is_a_verdict(name):
+    for attempt in (None, 3, lambda: 1):
+        assert getattr(checks, name)(attempt).status == "wrong"
+
+
+def test_no_check_and_no_diagnosis_is_left_out_here(monkeypatch):
+    public = {name for name, value in vars(checks).items() if isinstance(value, types.FunctionType)}
+    public = {name for name in public if not name.startswith("_") and hasattr(getattr(checks, name), "__wrapped__")}
+    assert public == set(RIGHT) == set(MISTAKES)
+
+    named, judge = [], checks._judge
+
+    def spy(attempt, right, mistakes, *inputs):
+        named.extend(mistakes)
+        return judge(attempt, right, mistakes, *inputs)
+
+    monkeypatch.setattr(checks, "_judge", spy)
+    for name in public:
+        named.clear()
+        getattr(checks, name)(RIGHT[name][0])
+        for diagnosis in named:
+            assert len([key for key in MISTAKES[name] if key in diagnosis]) == 1, diagnosis
