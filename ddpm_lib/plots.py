@@ -78,7 +78,8 @@ def digits(
     gap = 2  # pixels of nothing between two digits
     tile = max(1, round(tile * DPI / (width + gap))) * (width + gap) / DPI
     margin_left = round(DPI * (0.085 * max((len(label) for label in row_labels or [""]), default=0) + 0.1)) / DPI
-    margin_top = round(DPI * (0.28 * bool(column_labels) + 0.3 * bool(title) + 0.04)) / DPI
+    label_lines = max((1 + label.count("\n") for label in column_labels or []), default=0)
+    margin_top = round(DPI * (0.18 * label_lines + 0.1 * bool(column_labels) + 0.3 * bool(title) + 0.04)) / DPI
     size = (columns * tile + margin_left, rows * tile + margin_top)
     fig = Figure(figsize=size)
     axes = fig.add_axes((margin_left / size[0], 0, columns * tile / size[0], rows * tile / size[1]))
