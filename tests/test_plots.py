@@ -1,0 +1,215 @@
+"""Figures: what is in them, that both themes can read them, and that no global state of matplotlib is touched."""
+
+import io
+from types import SimpleNamespace
+
+import IPython.display
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ddpm_lib import NoiseSchedule, plots
+
+WHITE, DARK = "#ffffff", "#111111"  # GitHub's and JupyterLab's pages
+
+
+def luminance(color):
+    channels = np.array(matplotlib.colors.to_rgb(color))
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [
+        0.2126,
+        0.7152,
+        0.0722,
+    ]
+
+
+def contrast(color, background):
+    """WCAG 2's contrast ratio."""
+    dark, light = sorted((luminance(color), luminance(background)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def pixels(fig):
+    """The figure as an array of red, green, blue, alpha."""
+    return np.asarray(Image.open(io.BytesIO(plots.png(fig))).convert("RGBA"))
+
+
+def texts(fig):
+    return " ".join(text.get_text() for text in fig.findobj(matplotlib.text.Text))
+
+
+FIGURES = {
+    "figure": lambda: plots.figure(3, 2, columns=2)[0],
+    "digits": lambda: plots.digits(torch.rand(2, 3, 1, 28, 28), ["a", "b"], ["1", "2", "3"], "title"),
+    "lines": lambda: plots.lines([1, 2, 4], {"one": [3, 2, 1], "two": [1, 1.5, 2]}, "x", "y", reference=(2, "floor")),
+    "lines, logarithmic": lambda: plots.lines([1, 10, 100], {"one": [3.0, 2.0, 1.0]}, "x", "y", log_x=True, log_y=True),
+    "two_panels": lambda: plots.two_panels([1, 2, 3], {"left": [1, 2, 3], "right": [3, 2, 1]}, "w", {"right": (0, 4)}),
+    "loss_curves": lambda: plots.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
+    "loss_curves, short": lambda: plots.loss_curves({"run": ([0.1], [0.5])}),
+    "schedules": lambda: plots.schedules({"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}),
+    "pixel_walks": lambda: plots.pixel_walks(
+        {"a pixel": torch.randn(50, 11)}, {"a pixel": (torch.zeros(11), torch.ones(11))}, times=[0, 5, 10]
+    ),
+    "histograms": lambda: plots.histograms({"one": {"a": torch.randn(99)}, "two": {"b": torch.rand(99)}}, "x"),
+}
+every_figure = pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES.keys())
+
+
+# ---------------------------------------------------------------------------- every figure
+
+
+@every_figure
+def test_a_figure_is_a_transparent_png(make):
+    fig = make()
+    assert isinstance(fig, Figure)
+    picture = pixels(fig)
+    assert picture[0, 0, 3] == 0
+    assert picture[-1, -1, 3] == 0
+    assert (picture[..., 3] > 0).any()
+    want = np.round(np.array(fig.get_size_inches()) * plots.DPI)
+    assert np.abs(np.array(picture.shape[1::-1]) - want).max() <= 1
+
+
+@every_figure
+def test_making_a_figure_changes_no_setting_of_matplotlib(make):
+    before = dict(matplotlib.rcParams)
+    plots.png(make())
+    assert dict(matplotlib.rcParams) == before
+
+
+@every_figure
+def test_every_text_can_be_read_on_white_and_on_dark(make):
+    fig = make()
+    fig.canvas.draw()
+    for text in fig.findobj(matplotlib.text.Text):
+        if text.get_text():
+            assert min(contrast(text.get_color(), WHITE), contrast(text.get_color(), DARK)) > 3, text
+
+
+def test_the_palette_can_be_told_from_both_backgrounds_and_colour_by_colour():
+    assert contrast(plots.INK, WHITE) > 4.5  # text
+    assert contrast(plots.INK, DARK) > 4
+    for color in plots.COLORS:
+        assert contrast(color, WHITE) > 3  # lines
+        assert contrast(color, DARK) > 3
+    assert len(set(plots.COLORS)) == len(plots.COLORS)
+
+
+# ---------------------------------------------------------------------------- digits
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1, 28, 28), (2, 3, 28, 28)])
+def test_digits_stand_in_the_order_of_rows_and_columns(shape):
+    images = torch.arange(6.0).div(5).view(2, 3, 1, 1, 1).expand(2, 3, 1, 28, 28).reshape(shape)
+    fig = plots.digits(images)
+    (image,) = fig.axes[0].get_images()
+    canvas = np.asarray(image.get_array().filled(np.nan))
+    tiles = canvas.reshape(2, canvas.shape[0] // 2, 3, canvas.shape[1] // 3).swapaxes(1, 2)
+    for row in range(2):
+        for column in range(3):
+            shown = tiles[row, column][~np.isnan(tiles[row, column])]
+            assert len(shown) == 28 * 28
+            np.testing.assert_allclose(shown, (3 * row + column) / 5, atol=1e-6)
+
+
+def test_digits_outside_0_to_1_are_clipped_and_shown_on_one_scale():
+    fig = plots.digits(torch.stack([torch.full((28, 28), value) for value in (-3.0, 0.5, 7.0)])[None])
+    (image,) = fig.axes[0].get_images()
+    assert image.get_clim() == (0, 1)
+    assert (image.get_array().min(), image.get_array().max()) == (0, 1)
+
+
+def test_a_single_grey_digit_stays_grey():
+    """On an automatic scale, a flat image would turn black."""
+    picture = pixels(plots.digits(torch.full((1, 1, 28, 28), 0.5)))
+    opaque = picture[picture[..., 3] == 255]
+    assert ((opaque[:, 0] > 100) & (opaque[:, 0] < 155)).mean() > 0.9
+
+
+def test_digits_carry_their_labels_and_are_not_changed():
+    images = torch.randn(2, 3, 1, 28, 28, requires_grad=True)
+    before = images.detach().clone()
+    fig = plots.digits(images, ["w = 0", "w = 3"], ["seven", "eight", "nine"], "guidance")
+    assert all(word in texts(fig) for word in ("w = 0", "w = 3", "seven", "eight", "nine", "guidance"))
+    assert torch.equal(images, before)
+
+
+def test_a_pixel_of_a_digit_is_a_whole_number_of_dots():
+    """A sharp board of black and white pixels stays black and white: nothing is resampled."""
+    board = (torch.arange(28)[:, None] + torch.arange(28)).remainder(2).float()
+    picture = pixels(plots.digits(board.expand(2, 3, 28, 28)))
+    opaque = picture[picture[..., 3] == 255][:, 0]
+    assert np.isin(opaque, [0, 255]).all()
+
+
+# ---------------------------------------------------------------------------- curves
+
+
+def test_curves_hold_the_numbers_and_are_named_at_their_ends():
+    curves = {"ours": [3.0, 2.0, 1.0], "seed": [4.0, 4.5, 5.0]}
+    fig = plots.lines([1, 2, 4], curves, "seconds", "FID", reference=(0.5, "real digits"))
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in fig.axes[0].lines]
+    for values in curves.values():
+        assert ([1, 2, 4], values) in drawn
+    assert all(word in texts(fig) for word in ("ours", "seed", "seconds", "FID", "real digits"))
+
+
+def test_panels_are_titled_and_limited():
+    fig = FIGURES["two_panels"]()
+    assert [panel.get_title(loc="left") for panel in fig.axes] == ["left", "right"]
+    assert fig.axes[1].get_ylim() == (0, 4)
+    assert list(fig.axes[1].lines[0].get_ydata()) == [3, 2, 1]
+
+
+# ---------------------------------------------------------------------------- in the notebook
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What reaches the notebook, as (data, metadata), first shows and updates alike."""
+    seen = []
+    handle = SimpleNamespace(update=lambda data, metadata, raw: seen.append((data, metadata)))
+
+    def display(data, metadata, raw, display_id):
+        assert raw
+        assert display_id
+        seen.append((data, metadata))
+        return handle
+
+    monkeypatch.setattr(IPython.display, "display", display)
+    return seen
+
+
+def test_show_gives_a_picture_with_alt_text_at_half_the_dots(displayed):
+    fig = FIGURES["lines"]()
+    plots.show(fig, "Two curves that cross.")
+    ((data, metadata),) = displayed
+    assert Image.open(io.BytesIO(data["image/png"])).format == "PNG"
+    assert data["text/plain"] == "Two curves that cross."
+    assert metadata["image/png"]["alt"] == "Two curves that cross."
+    picture = Image.open(io.BytesIO(data["image/png"]))
+    shown = metadata["image/png"]["width"], metadata["image/png"]["height"]
+    assert shown[0] / shown[1] == pytest.approx(picture.width / picture.height, rel=0.01)
+    assert shown[0] < picture.width  # dense screens have dots to spare
+
+
+def test_show_with_a_handle_replaces_the_picture(displayed):
+    handle = plots.show(FIGURES["lines"](), "first")
+    assert plots.show(FIGURES["lines"](), "second", handle) is handle
+    assert [data["text/plain"] for data, _ in displayed] == ["first", "second"]
+
+
+def test_a_live_loss_is_drawn_when_it_is_time_and_at_the_end(displayed):
+    live = plots.LiveLoss("a tiny model", every=2.0)
+    live.draw()
+    assert displayed == []  # nothing to draw yet
+    for step in range(1, 100):
+        live.update(SimpleNamespace(seconds=step / 10, loss=1 / step))
+    drawn = len(displayed)
+    assert 4 <= drawn <= 6  # 9.9 seconds, one drawing every 2
+    live.draw()
+    assert len(displayed) == drawn + 1
+    assert "a tiny model" in displayed[-1][0]["text/plain"]
+    assert f"{np.mean(1 / np.arange(50, 100)):.3f}" in displayed[-1][0]["text/plain"]
