@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from PIL import Image
 from torch import Tensor, nn
 
@@ -300,6 +302,115 @@ def histograms(panels: dict[str, dict[str, Tensor]], x_label: str) -> Figure:
             va="top",
             color=color,
         )
+    return fig
+
+
+@styled
+def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
+    """The U-Net drawn from its shapes: a slab's height is its resolution, its width the number of its channels.
+
+    shapes: each stage of a `UNet` by name → shape of its output without the batch: (C, H, W), or (E,) for the two MLPs.
+    """
+    fig = Figure(figsize=(9.4, 4.7))
+    axes = fig.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 19.8), ylim=(-0.75, 9.15))
+    axes.axis("off")
+    rows = {28: (7.1, 2.5), 14: (4.2, 1.6), 7: (1.75, 1.0)}  # resolution → y of the middle, height
+    widest = max(shape[0] for shape in shapes.values())
+
+    def slab(x: float, resolution: int, name: str, *parts: tuple[int, str], size_below: bool = True) -> list[float]:
+        """Draw parts (channels, colour) side by side, centred at x; return the x of their edges."""
+        y, height = rows[resolution]
+        edges = np.cumsum([0] + [0.12 + 0.95 * channels / widest for channels, _ in parts])
+        edges += x - edges[-1] / 2
+        for left, right, (_, color) in zip(edges, edges[1:], parts, strict=False):
+            corner, size = (left, y - height / 2), (right - left, height)
+            axes.add_patch(Rectangle(corner, *size, facecolor=(*to_rgb(color), 0.3), edgecolor=color, linewidth=1.3))
+        size = f"{sum(channels for channels, _ in parts)}×{resolution}×{resolution}"
+        above = name if size_below else f"{name}\n{size}"
+        axes.text(x, y + height / 2 + 0.13, above, ha="center", va="bottom", fontsize=9)
+        if size_below:
+            axes.text(x, y - height / 2 - 0.13, size, ha="center", va="top", fontsize=8.5)
+        return list(edges)
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], color: str = INK, bend: str = "arc3") -> None:
+        style = {"arrowstyle": "-|>", "mutation_scale": 10, "shrinkA": 2, "shrinkB": 2, "linewidth": 1.4}
+        axes.add_patch(FancyArrowPatch(start, end, color=color, connectionstyle=bend, **style))
+
+    channels = {name: shape[0] for name, shape in shapes.items()}
+    e28, e14, e7 = channels["encoder_28"], channels["encoder_14"], channels["encoder_7"]
+    x_t = slab(0.75, 28, "$x_t$", (1, INK))
+    down_28 = slab(2.35, 28, "encoder_28", (e28, BLUE))
+    down_14 = slab(4.05, 14, "encoder_14", (e14, BLUE))
+    down_7 = slab(5.75, 7, "encoder_7", (e7, BLUE))
+    t_part, y_part = (channels["time_mlp"], ORANGE), (channels["label_mlp"], GREEN)
+    told = slab(8.35, 7, "features, t, y", (e7, BLUE), t_part, y_part, size_below=False)
+    middle = slab(10.95, 7, "bottleneck", (channels["bottleneck"], BLUE))
+    joined_14 = slab(12.75, 14, "joined", (channels["up_14"], BLUE), (e14, PINK))
+    up_14 = slab(14.65, 14, "decoder_14", (channels["decoder_14"], BLUE))
+    joined_28 = slab(16.05, 28, "joined", (channels["up_28"], BLUE), (e28, PINK))
+    up_28 = slab(17.6, 28, "decoder_28", (channels["decoder_28"], BLUE))
+    head = slab(19.05, 28, "head", (channels["head"], INK))
+
+    for left, right, resolution in [
+        (x_t, down_28, 28),
+        (down_7, told, 7),
+        (told, middle, 7),
+        (joined_14, up_14, 14),
+        (joined_28, up_28, 28),
+        (up_28, head, 28),
+    ]:
+        arrow((left[-1], rows[resolution][0]), (right[0], rows[resolution][0]))
+    for left, right, resolution, lift in [(down_28, joined_28, 28, 0.45), (down_14, joined_14, 14, 0.2)]:
+        y = rows[resolution][0] + lift
+        arrow((left[-1], y), (right[0], y), PINK)
+        axes.text(8.35, y + 0.1, "skip connection", ha="center", va="bottom", color=PINK, fontsize=9)
+    corner = "angle,angleA=0,angleB=90,rad=4"
+    for left, x, low, high in [(down_28, 4.05, 14, 28), (down_14, 5.75, 7, 14)]:
+        arrow((left[-1], rows[high][0] - 0.3 * rows[high][1]), (x, rows[low][0] + rows[low][1] / 2 + 0.5), INK, corner)
+    for left, x, low, high in [(middle, 12.75, 7, 14), (up_14, 16.05, 14, 28)]:
+        arrow((left[-1], rows[low][0]), (x, rows[high][0] - rows[high][1] / 2 - 0.5), INK, corner)
+        axes.text(x + 0.15, rows[low][0] + 0.1, f"up_{high}", ha="left", va="bottom", fontsize=8.5)
+
+    # t and y come from below, each into its own part.
+    floor = rows[7][0] - rows[7][1] / 2
+    for left, right, name, mlp, color in [
+        (told[1], told[2], "t / T", "time_mlp", ORANGE),
+        (told[2], told[3], "label row y", "label_mlp", GREEN),
+    ]:
+        x, side = (left + right) / 2, 1 if color == GREEN else -1
+        arrow((x, floor - 1.25), (x, floor), color)
+        text = f"{mlp}\n{channels[mlp]} numbers"
+        at = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 9, "color": color}
+        axes.text(x + 0.2 * side, floor - 0.62, text, **at)
+        axes.text(x - 0.25 * side, floor - 1.32, name, **(at | {"va": "top"}))
+    return fig
+
+
+@styled
+def bars(panels: dict[str, dict[str, float]]) -> Figure:
+    """Small multiples of horizontal bars over the same names, each bar with its value behind it.
+
+    panels: title → (name → value).
+    """
+    names = list(next(iter(panels.values())))
+    fig, axes = figure(8.6, 0.6 + 0.25 * len(names), columns=len(panels), sharey=True)
+    for panel, (title, values), color in zip(axes[0], panels.items(), COLORS, strict=False):
+        panel.barh(names, list(values.values()), color=color, height=0.68)
+        for row, value in enumerate(values.values()):
+            panel.annotate(
+                f"{value:,.0f}" if value >= 100 else f"{value:.2g}",
+                (value, row),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        panel.set(title=title, xticks=[], xlim=(0, 1.22 * max(values.values())))
+        panel.spines["bottom"].set_visible(False)
+        panel.tick_params(left=False)
+        panel.grid(False)
+    axes[0, 0].invert_yaxis()
     return fig
 
 

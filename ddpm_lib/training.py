@@ -33,7 +33,7 @@ class TrainConfig:
 
     steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 64
+    batch_size: int = 32
     lr: float = 4e-3
     warmup: float = 0.05
     p_uncond: float = 0.1

@@ -1,6 +1,6 @@
 """Train the digit classifier of `ddpm_lib.evaluation` and write the two files that ship with the package.
 
-    python tools/train_classifier.py [--data ROOT] [--epochs N] [--out FOLDER]
+    python tools/train_classifier.py [--data ROOT] [--epochs N] [--keep]
 
 Needs all of MNIST (`make data`). One core trains it in about a quarter of an hour.
 
@@ -23,7 +23,7 @@ from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
 from ddpm_lib import describe_machine, load_mnist
-from ddpm_lib.checkpoint import write_tensors
+from ddpm_lib.checkpoint import read_tensors, write_tensors
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
     CLASSIFIER,
@@ -32,64 +32,74 @@ from ddpm_lib.evaluation import (
     classify,
     frechet_distance,
     inception_score,
+    load_classifier,
 )
 
 BATCH_SIZE = 128
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000)  # of images, for the floor of FID
-DRAWS = 20
+DRAWS = 100
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="folder of MNIST; by default $DDPM_DATA or the user's cache")
     arguments.add_argument("--epochs", type=int, default=8)
-    arguments.add_argument("--out", type=Path, default=CLASSIFIER.parent, help="where both files go")
+    arguments.add_argument("--keep", action="store_true", help="measure again with the classifier that is there")
     arguments = arguments.parse_args()
 
     torch.manual_seed(0)
     train_set, test_set = load_mnist(arguments.data, source="full")
-    images, labels = test_set.tensors
-    start = time.perf_counter()
-    classifier = train_classifier(train_set, arguments.epochs)
-    seconds = time.perf_counter() - start
+    if not arguments.keep:
+        # Noted before the training begins: others may commit while it runs.
+        provenance = {
+            "command": f"python tools/train_classifier.py --epochs {arguments.epochs}",
+            "commit": git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "-uno") else ""),
+            "data_sha256": FULL_SHA256,
+            "epochs": arguments.epochs,
+            "steps": arguments.epochs * (len(train_set) // BATCH_SIZE),
+            "batch_size": BATCH_SIZE,
+            "machine": describe_machine(),
+            "torch": torch.__version__,
+        }
+        start = time.perf_counter()
+        classifier = train_classifier(train_set, arguments.epochs)
+        provenance["seconds"] = round(time.perf_counter() - start)
+        write_classifier(classifier, provenance, test_set)
+    write_test_features(train_set, test_set)
 
-    # Everything below measures the weights as they are shipped: in float16.
-    before = accuracy(classifier, test_set)
-    classifier.half().float()
-    logits, features = classify(classifier, images)
-    provenance = {
-        "command": f"python tools/train_classifier.py --epochs {arguments.epochs}",
-        "commit": git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "-uno", "ddpm_lib") else ""),
-        "data_sha256": FULL_SHA256,
-        "epochs": arguments.epochs,
-        "steps": arguments.epochs * (len(train_set) // BATCH_SIZE),
-        "batch_size": BATCH_SIZE,
-        "seconds": round(seconds),
-        "machine": describe_machine(),
-        "torch": torch.__version__,
-        "test_accuracy": accuracy(classifier, test_set),
-        "test_accuracy_float32": before,
-        "test_inception_score": inception_score(logits),
-    }
-    header = {"metadata": json.dumps(provenance, sort_keys=True)}
+
+def write_classifier(classifier: DigitClassifier, provenance: dict, test_set: TensorDataset) -> None:
+    """Store the weights in float16, with what is measured on them as they are stored."""
+    images, labels = test_set.tensors
+    provenance["test_accuracy_float32"] = accuracy(classify(classifier, images)[0], labels)
+    logits, _ = classify(classifier.half().float(), images)
+    provenance["test_accuracy"] = accuracy(logits, labels)
+    provenance["test_inception_score"] = inception_score(logits)
     weights = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in classifier.state_dict().items()
     }
-    write_tensors(arguments.out / CLASSIFIER.name, "classifier", weights, header)
-
-    features = features.half()
-    floors = fid_floors(features.float(), classify(classifier, train_set.tensors[0])[1])
-    write_tensors(
-        arguments.out / TEST_FEATURES.name,
-        "test features",
-        {"features": features, "labels": labels.to(torch.uint8)},
-        {**header, "fid_floor": json.dumps(floors)},
-    )
-    del provenance["data_sha256"]
+    write_tensors(CLASSIFIER, "classifier", weights, {"metadata": json.dumps(provenance, sort_keys=True)})
     print(json.dumps(provenance, indent=2))
+
+
+def write_test_features(train_set: TensorDataset, test_set: TensorDataset) -> None:
+    """Store the test images as the stored classifier sees them, and the floor of FID, measured on training images."""
+    images, labels = test_set.tensors
+    features = classify(load_classifier(), images)[1].half()
+    train_features = classify(load_classifier(), train_set.tensors[0])[1]
+    floors = fid_floors(features.float(), train_features)
+    balanced = fid_balanced(features.float(), train_features, train_set.tensors[1])
+    _, classifier_header = read_tensors(CLASSIFIER, "classifier")
+    header = {
+        "metadata": classifier_header["metadata"],
+        "fid_floor": json.dumps(floors),
+        "fid_balanced": json.dumps(balanced),
+    }
+    write_tensors(TEST_FEATURES, "test features", {"features": features, "labels": labels.to(torch.uint8)}, header)
     for floor in floors:
         print("floor of FID, n = {n:>6}: {mean:8.4f} ± {std:.4f} over {draws} draws".format(**floor))
+    print("the ten digits in equal shares, n = {n}: {mean:.4f} ± {std:.4f} over {draws} draws".format(**balanced))
 
 
 def train_classifier(train_set: TensorDataset, epochs: int) -> DigitClassifier:
@@ -134,23 +144,38 @@ def distort(images: Tensor) -> Tensor:
     return F.grid_sample(images, grid, align_corners=False)
 
 
-def accuracy(classifier: DigitClassifier, test_set: TensorDataset) -> float:
-    images, labels = test_set.tensors
-    return (classify(classifier, images)[0].argmax(dim=1) == labels).double().mean().item()
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    return (logits.argmax(dim=1) == labels).double().mean().item()
 
 
 def fid_floors(test_features: Tensor, train_features: Tensor) -> list[dict]:
-    """FID between the test features and n random training features, for each n of COUNTS: mean and spread of draws."""
+    """FID between the test features and n random training features, for each n of COUNTS."""
     floors = []
     for n in COUNTS:
         draws = [torch.randperm(len(train_features))[:n] for _ in range(DRAWS if n < len(train_features) else 1)]
-        fids = torch.tensor([frechet_distance(test_features, train_features[draw]) for draw in draws])
-        floors.append({"n": n, "mean": fids.mean().item(), "std": fids.std(correction=0).item(), "draws": len(fids)})
+        floors.append(summary(n, [frechet_distance(test_features, train_features[draw]) for draw in draws]))
     return floors
 
 
+def fid_balanced(test_features: Tensor, train_features: Tensor, labels: Tensor, n: int = 10_000) -> dict:
+    """FID between the test features and n random training features, n/10 of each digit."""
+    fids = []
+    for _ in range(DRAWS):
+        order = torch.randperm(len(labels))
+        draw = torch.cat([order[labels[order] == digit][: n // 10] for digit in range(10)])
+        fids.append(frechet_distance(test_features, train_features[draw]))
+    return summary(n, fids)
+
+
+def summary(n: int, fids: list[float]) -> dict:
+    fids = torch.tensor(fids)
+    return {"n": n, "mean": fids.mean().item(), "std": fids.std(correction=0).item(), "draws": len(fids)}
+
+
 def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parent.parent, capture_output=True, text=True
+    ).stdout.strip()
 
 
 if __name__ == "__main__":
