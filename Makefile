@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data clean
+.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data checkpoint classifier clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -16,6 +16,7 @@ help:
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
 	@echo "make figures     the README's pictures, from the stored notebooks"
 	@echo "make data        download the full MNIST set"
+	@echo "make checkpoint  train the weights that ship (25 minutes, full MNIST); make classifier: the judge of evaluate()"
 
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
@@ -52,6 +53,15 @@ figures: .venv/course
 
 data: .venv/course
 	$(RUN) -c "from ddpm_lib import load_mnist; print(*map(len, load_mnist(source='full')), 'digits')"
+
+# The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget.
+checkpoint: .venv/course
+	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 1500 -p budget_eps_seconds 5 \
+		-p batch_size 64 -p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors $(ARGS)
+
+# The digit classifier behind evaluate(), and the features of the test digits.
+classifier: .venv/course
+	$(RUN) tools/train_classifier.py $(ARGS)
 
 clean:
 	rm -rf build

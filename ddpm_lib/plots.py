@@ -311,9 +311,9 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
 
     shapes: each stage of a `UNet` by name → shape of its output without the batch: (C, H, W), or (E,) for the two MLPs.
     """
-    fig = Figure(figsize=(9.4, 4.7))
+    fig = Figure(figsize=(9.4, 4.8))
     axes = fig.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 19.8), ylim=(-0.75, 9.15))
+    axes.set(xlim=(0, 19.8), ylim=(-0.95, 9.15))
     axes.axis("off")
     rows = {28: (7.1, 2.5), 14: (4.2, 1.6), 7: (1.75, 1.0)}  # resolution → y of the middle, height
     widest = max(shape[0] for shape in shapes.values())
@@ -379,11 +379,11 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
         (told[2], told[3], "label row y", "label_mlp", GREEN),
     ]:
         x, side = (left + right) / 2, 1 if color == GREEN else -1
-        arrow((x, floor - 1.25), (x, floor), color)
+        arrow((x, floor - 1.5), (x, floor), color)
         text = f"{mlp}\n{channels[mlp]} numbers"
         at = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 9, "color": color}
-        axes.text(x + 0.2 * side, floor - 0.62, text, **at)
-        axes.text(x - 0.25 * side, floor - 1.32, name, **(at | {"va": "top"}))
+        axes.text(x + 0.2 * side, floor - 0.92, text, **at)
+        axes.text(x - 0.25 * side, floor - 1.57, name, **(at | {"va": "top"}))
     return fig
 
 
