@@ -383,7 +383,7 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
         text = f"{mlp}\n{channels[mlp]} numbers"
         at = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 9, "color": color}
         axes.text(x + 0.2 * side, floor - 0.92, text, **at)
-        axes.text(x - 0.25 * side, floor - 1.57, name, **(at | {"va": "top"}))
+        axes.text(x - 0.1 * side, floor - 1.57, name, **(at | {"va": "top"}))
     return fig
 
 
