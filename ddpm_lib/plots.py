@@ -90,6 +90,8 @@ def digits(
         for column in range(columns):
             top, left = row * (height + gap) + gap // 2, column * (width + gap) + gap // 2
             canvas[top : top + height, left : left + width] = images[row, column]
+            # A hairline, so that a white tile shows on white paper and a black one on black.
+            axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=INK, linewidth=0.4))
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -398,14 +400,8 @@ def bars(panels: dict[str, dict[str, float]]) -> Figure:
     for panel, (title, values), color in zip(axes[0], panels.items(), COLORS, strict=False):
         panel.barh(names, list(values.values()), color=color, height=0.68)
         for row, value in enumerate(values.values()):
-            panel.annotate(
-                f"{value:,.0f}" if value >= 100 else f"{value:.2g}",
-                (value, row),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-            )
+            text = "< 0.01" if value < 0.01 else f"{value:.2g}" if value < 100 else f"{value:,.0f}"
+            panel.annotate(text, (value, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
         panel.set(title=title, xticks=[], xlim=(0, 1.22 * max(values.values())))
         panel.spines["bottom"].set_visible(False)
         panel.tick_params(left=False)
