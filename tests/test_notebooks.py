@@ -42,7 +42,7 @@ def exercises():
                 yield pytest.param(cell.source, blocks[0], cells[i + 2].source, id=cell.id)
 
 
-@pytest.mark.parametrize(("stub", "solution", "check"), exercises())
+@pytest.mark.parametrize(("stub", "solution", "check"), list(exercises()))
 def test_exercise(stub, solution, check):
     def verdict(source):
         names = {"torch": torch, "F": F, "checks": checks}

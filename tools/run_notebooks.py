@@ -12,7 +12,6 @@ import ast
 import base64
 import contextlib
 import json
-import os
 import sys
 import threading
 import time
@@ -58,7 +57,13 @@ def execute(path: Path, output: Path, parameters: dict) -> Run:
     with peak_memory() as peak:
         try:
             papermill.execute_notebook(
-                path, output, parameters, cwd=NOTEBOOKS, progress_bar=False, execution_timeout=CELL_TIMEOUT
+                path,
+                output,
+                parameters,
+                cwd=NOTEBOOKS,
+                progress_bar=False,
+                execution_timeout=CELL_TIMEOUT,
+                extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
             )
         except papermill.PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
@@ -188,7 +193,6 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_intermixed_args()
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a kernel's warning about frozen modules
     if arguments.command == "figures":
         return figures()
     if arguments.command == "course":
