@@ -33,8 +33,8 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
     dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs (exact).
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
-    if not isinstance(ddpm, DDPM):
-        raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
+    if not isinstance(ddpm, DDPM) or not isinstance(ddpm.unet, UNet):
+        raise ValueError(f"ddpm must be a DDPM with a UNet, got {ddpm!r:.60}")
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"dtype must be None or one of {DTYPES}, got {dtype!r}")
     try:

@@ -104,7 +104,8 @@ class DDPM(nn.Module):
 
     @property
     def num_classes(self) -> int:
-        return self.unet.config.num_classes
+        """Length of a label row. Any network with UNet's forward will do; one without a config has MNIST's ten."""
+        return self.unet.config.num_classes if hasattr(self.unet, "config") else 10
 
 
 def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str = "y") -> Tensor:
@@ -153,7 +154,14 @@ def draw(distribution: Callable, shape: tuple[int, ...], generator: torch.Genera
 
     Numbers drawn on the CPU are the same whatever device the model is on; the caller moves them there.
     """
+    check_generator(generator)
     return distribution(*shape, generator=generator, device=generator.device if generator else "cpu")
+
+
+def check_generator(generator: torch.Generator | None) -> None:
+    """Raise ValueError unless generator is a torch.Generator or None."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator must be a torch.Generator or None, got {generator!r:.60}")
 
 
 def check_images(name: str, x: Tensor) -> None:

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor, nn
 
-from ddpm_lib.ddpm import DDPM, check_w, draw, label_rows
+from ddpm_lib.ddpm import DDPM, check_generator, check_w, draw, label_rows
 from ddpm_lib.precision import autocast
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -49,20 +49,24 @@ def sample_steps(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x_s, x̂_0) after each of the steps from t = T down to 0: the film strip of the reverse process.
 
+    ddpm: a DDPM, or whatever has its `predict_noise` and `schedule`, such as a denoiser that is known exactly.
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
     sampler: "ancestral" or "ddim". steps: int, 1 … T.
     guidance_interval: (t_min, t_max); w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
     generator: source of all randomness; None is torch's own.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
-    y = label_rows(labels, ddpm.num_classes, name="labels")
+    if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
+        raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
+    y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
     w = check_w(w, len(y))
-    if sampler not in SAMPLERS:
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {tuple(SAMPLERS)}, got {sampler!r}")
     T = ddpm.schedule.T
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= T:
         raise ValueError(f"steps must be an integer in 1…{T}, got {steps!r}")
     t_min, t_max = _check_interval(guidance_interval, T)
+    check_generator(generator)
     return _reverse_process(ddpm, y, w, SAMPLERS[sampler], time_steps(T, steps), t_min, t_max, generator)
 
 
@@ -104,10 +108,12 @@ SAMPLERS = {"ancestral": ancestral_step, "ddim": ddim_step}
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module | object) -> Iterator[None]:
     """Eval mode inside; every submodule's own mode again afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    training = [module for module in modules if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:

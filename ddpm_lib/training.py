@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import TensorDataset
 
-from ddpm_lib.ddpm import DDPM, draw, label_rows
+from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
 from ddpm_lib.precision import autocast, best_device
 from ddpm_lib.schedule import describe
 
@@ -100,8 +100,11 @@ def train(
     generator: source of all randomness; None is torch's own. writer: anything with TensorBoard's
     add_scalar(tag, value, step). Raises ValueError at the call, before any work.
     """
+    if not isinstance(ddpm, DDPM):
+        raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
     if not isinstance(config, TrainConfig):
         raise ValueError(f"config must be a TrainConfig, got {config!r:.60}")
+    check_generator(generator)
     images, labels = _tensors_of(train_set, ddpm.num_classes)
     return _training_steps(ddpm, images, labels, config, generator, writer, torch.device(device or best_device()))
 

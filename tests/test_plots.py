@@ -136,12 +136,16 @@ def test_digits_carry_their_labels_and_are_not_changed():
     assert torch.equal(images, before)
 
 
-def test_a_pixel_of_a_digit_is_a_whole_number_of_dots():
-    """A sharp board of black and white pixels stays black and white: nothing is resampled."""
+@pytest.mark.parametrize("tile", [0.4, 0.62, 1.0])
+def test_a_pixel_of_a_digit_is_a_whole_number_of_dots(tile):
+    """On a board of black and white pixels, all are equally wide: none got a dot more than its neighbour."""
     board = (torch.arange(28)[:, None] + torch.arange(28)).remainder(2).float()
-    picture = pixels(plots.digits(board.expand(2, 3, 28, 28)))
-    opaque = picture[picture[..., 3] == 255][:, 0]
-    assert np.isin(opaque, [0, 255]).all()
+    picture = pixels(plots.digits(board[None, None], tile=tile))[..., 0].astype(int)
+    across, down = picture[len(picture) // 2], picture[:, picture.shape[1] // 2]
+    for cut in (across, down):
+        widths = np.diff(np.flatnonzero(np.diff(cut)))[3:-3]  # without the frame
+        assert len(widths) > 18
+        assert len(set(widths)) == 1
 
 
 # ---------------------------------------------------------------------------- curves
