@@ -232,6 +232,12 @@ def test_bad_p_uncond_is_refused(p_uncond, tiny_ddpm, images):
         tiny_ddpm.loss(images(2), torch.tensor([1, 2]), p_uncond)
 
 
+@pytest.mark.parametrize("generator", [0, "seed"])
+def test_a_bad_generator_is_refused(generator, tiny_ddpm, images):
+    with pytest.raises(ValueError, match="generator"):
+        tiny_ddpm.loss(images(2), torch.tensor([1, 2]), generator=generator)
+
+
 # ---------------------------------------------------------------------------- guidance
 
 
@@ -387,3 +393,13 @@ def test_the_recommended_model_draws():
     ddpm = DDPM.recommended()
     assert ddpm.num_classes == 10
     assert ddpm.loss(torch.zeros(2, 1, 28, 28), torch.tensor([1, 2])).isfinite()
+
+
+def test_any_network_with_the_right_forward_will_do(images):
+    class Zero(torch.nn.Module):
+        def forward(self, x_t, time, y):
+            assert y.shape == (len(x_t), 10)
+            return 0 * x_t
+
+    ddpm = DDPM(Zero(), NoiseSchedule.linear())
+    assert (ddpm.predict_noise(images(2), torch.tensor([1, 500]), torch.tensor([0, 9]), w=1.0) == 0).all()

@@ -407,7 +407,27 @@ def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(st
     assert seen == [(False, has_fast_bf16(torch.device("cpu")))] * 2
 
 
+def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():
+    class Constant:
+        """The exact denoiser of data that is one single grey."""
+
+        schedule = NoiseSchedule.cosine(50)
+
+        def predict_noise(self, x_t, t, y, w=0.0):
+            return self.schedule.predict_eps(x_t, t, torch.full_like(x_t, 0.3))
+
+    for sampler in SAMPLERS:
+        images = sample(Constant(), [1, 2], sampler=sampler, steps=10)
+        torch.testing.assert_close(images, torch.full_like(images, 0.65), rtol=0, atol=1e-4)
+
+
 # ---------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize("ddpm", [None, "ddpm", torch.nn.Linear(1, 1)])
+def test_what_is_no_model_is_refused(ddpm):
+    with pytest.raises(ValueError, match="ddpm"):
+        sample_steps(ddpm, [1])
 
 
 BAD_ARGUMENTS = [
@@ -434,6 +454,9 @@ BAD_ARGUMENTS = [
     ("guidance_interval", 5),
     ("guidance_interval", (1, math.nan)),
     ("guidance_interval", ("a", "b")),
+    ("sampler", ["ddim"]),
+    ("generator", 0),
+    ("generator", "seed"),
 ]
 
 

@@ -388,3 +388,12 @@ def test_a_bad_train_set_is_refused_at_the_call(train_set, tiny_ddpm):
 def test_a_bad_config_is_refused_at_the_call(config, tiny_ddpm, few_digits):
     with pytest.raises(ValueError, match="config"):
         train(tiny_ddpm, few_digits, config)
+
+
+def test_a_bad_model_or_generator_is_refused_at_the_call(tiny_ddpm, few_digits):
+    for ddpm in (None, tiny_ddpm.unet):
+        with pytest.raises(ValueError, match="ddpm"):
+            train(ddpm, few_digits, quick())
+    for generator in (0, "seed"):
+        with pytest.raises(ValueError, match="generator"):
+            train(tiny_ddpm, few_digits, quick(), generator)
