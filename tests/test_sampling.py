@@ -14,8 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from ddpm_lib import DDPM, NoiseSchedule, sample, sample_steps
-from ddpm_lib.precision import has_fast_bf16
+from ddpm_lib import DDPM, NoiseSchedule, precision, sample, sample_steps
 from ddpm_lib.sampling import ancestral_step, ddim_step, time_steps
 
 M, S = 0.2, 0.15
@@ -286,7 +285,9 @@ def test_one_batch_shows_a_whole_row_of_w(tiny_ddpm):
     row = sample(tiny_ddpm, labels, w=w, steps=5, generator=torch.Generator().manual_seed(0))
     for i in range(3):
         alone = sample(tiny_ddpm, labels, w=w[i].item(), steps=5, generator=torch.Generator().manual_seed(0))
-        torch.testing.assert_close(row[i], alone[i], rtol=0, atol=0.05 if has_fast_bf16(torch.device("cpu")) else 1e-4)
+        torch.testing.assert_close(
+            row[i], alone[i], rtol=0, atol=0.05 if precision.has_fast_bf16(torch.device("cpu")) else 1e-4
+        )
 
 
 def test_labels_arrive_as_rows_and_rows_as_they_are(gaussian, soft_rows):
@@ -396,15 +397,17 @@ def test_modes_come_back_after_an_error_too(stub_ddpm):
     assert torch.is_grad_enabled()
 
 
-def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(stub_ddpm):
+@pytest.mark.parametrize("fast", [True, False])
+def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(fast, stub_ddpm, monkeypatch):
     seen = []
 
     def watch(x_t, time, y):
         seen.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
         return x_t
 
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: fast)
     sample(stub_ddpm(watch), [1], steps=2)
-    assert seen == [(False, has_fast_bf16(torch.device("cpu")))] * 2
+    assert seen == [(False, fast)] * 2
 
 
 def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():

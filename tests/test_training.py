@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, TrainConfig, TrainRecord, UNet, train
+from ddpm_lib import DDPM, TrainConfig, TrainRecord, UNet, precision, train
 
 
 def quick(steps=6, **options):
@@ -166,6 +166,18 @@ def test_the_network_that_learns_is_in_train_mode_whatever_mode_the_model_is_in(
         (record,) = train(ddpm, few_digits, quick(steps=1))
         assert record.raw.unet.training
         assert [module.training for module in ddpm.modules()] == [mode] * len(list(ddpm.modules()))
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_bfloat16_is_used_exactly_where_it_is_fast(fast, tiny_ddpm, few_digits, monkeypatch):
+    """… in the forward pass; weights, gradients and the average stay in float32."""
+    seen = []
+    tiny_ddpm.unet.register_forward_hook(lambda _, args, out: seen.append(out.dtype))
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: fast)
+    (record,) = train(tiny_ddpm, few_digits, quick(steps=1))
+    assert seen == [torch.bfloat16 if fast else torch.float32]
+    assert {p.dtype for model in (record.raw, record.ema) for p in model.parameters()} == {torch.float32}
+    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_the_train_set_is_not_changed(tiny_ddpm, few_digits):
