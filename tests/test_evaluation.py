@@ -220,6 +220,13 @@ def test_inception_score_is_its_equation(generator):
     assert inception_score(logits) == pytest.approx(want.item(), rel=1e-9)
 
 
+def test_inception_score_takes_the_same_parts_each_time(generator):
+    logits = 3 * torch.randn(2000, 10, generator=generator)  # two parts
+    first = inception_score(logits)
+    torch.rand(3)  # what the caller draws meanwhile has no say
+    assert inception_score(logits) == first
+
+
 # evaluate
 
 
