@@ -62,7 +62,7 @@ def test_the_encoder_sees_neither_t_nor_y(unet):
         unet.get_submodule(name).register_forward_hook(lambda _, args, out, outputs=outputs: outputs.append(out))
     x_t, time, y = inputs(3)
     unet(x_t, time, y)
-    unet(x_t, time / 3, y.roll(1, dims=1))
+    unet(x_t, time / 3, torch.tensor([[1.0], [0.0], [0.5]]) * y.roll(1, dims=1))
     assert [outputs[0].shape[1:] for outputs in seen.values()] == [(4, 28, 28), (8, 14, 14), (8, 7, 7)]
     for first, second in seen.values():
         assert torch.equal(first, second)
@@ -84,7 +84,9 @@ def test_the_bottleneck_sees_features_then_t_then_y_the_same_everywhere(unet):
 def test_past_the_bottleneck_nothing_else_brings_t_or_y_in(unet):
     unet.bottleneck.register_forward_hook(lambda *_: torch.ones(3, 8, 7, 7))
     x_t, time, y = inputs(3)
-    assert torch.equal(unet(x_t, time, y), unet(x_t, time / 3, y.roll(1, dims=1)))
+    out = unet(x_t, time, y)
+    for other in (y.roll(1, dims=1), 0 * y, y / 2):
+        assert torch.equal(unet(x_t, time / 3, other), out)
 
 
 # ---------------------------------------------------------------------------- configs
