@@ -330,6 +330,21 @@ def test_a_forged_huge_config_is_refused_without_eating_the_memory(field, width,
         load_checkpoint(saved)
 
 
+def test_a_network_is_only_given_memory_once_its_weights_fit(saved, monkeypatch):
+    """A forged config of a few hundred megabytes could be had: no error of the memory would stop it."""
+    devices, init = set(), UNet.__init__
+
+    def watch(self, config):
+        init(self, config)
+        devices.update(p.device.type for p in self.parameters())
+
+    monkeypatch.setattr(UNet, "__init__", watch)
+    forge(saved, unet='{"widths": [4, 8, 8], "embedding_width": 100}')
+    with pytest.raises(ValueError, match=saved.name):
+        load_checkpoint(saved)
+    assert devices == {"meta"}
+
+
 FORGED_HEADERS = [
     {"unet": None},
     {"unet": "not json"},
