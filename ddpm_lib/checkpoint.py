@@ -72,6 +72,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
             if name.startswith("unet.")
         }
         unet.load_state_dict(weights, assign=True)
+        unet.to(memory_format=torch.channels_last)  # as the constructor leaves it; the file has its own layout
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} holds configs that don't fit its weights: {error}") from error

@@ -27,7 +27,7 @@ class TrainConfig:
 
     steps: int ≥ 1, optimizer steps. seconds: number > 0, wall-clock time.
     batch_size: int ≥ 1. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
-    over which lr rises from 0. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
+    over which lr rises from a tenth of it. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
     average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
     """
 
@@ -62,8 +62,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
 
     def lr_at(self, progress: float) -> float:
-        """Learning rate at progress in [0, 1] of the budget: linear warm-up times half a cosine."""
-        warm = min(1.0, progress / self.warmup) if self.warmup else 1.0
+        """Learning rate at progress in [0, 1] of the budget: linear warm-up from a tenth of lr, times half a cosine."""
+        warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # not 0: one step must learn
         return self.lr * warm * (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -112,7 +112,6 @@ def train(
 def _training_steps(ddpm, images, labels, config, generator, writer, device) -> Iterator[TrainRecord]:
     ddpm.to(device)
     raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
-    raw.unet.to(memory_format=torch.channels_last)  # the layout that CPU and GPU convolutions like best
     optimizer = torch.optim.AdamW(raw.unet.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.

@@ -106,6 +106,7 @@ class UNet(nn.Module):
         self.up_28 = nn.ConvTranspose2d(at_14, at_28, kernel_size=2, stride=2)
         self.decoder_28 = ConvBlock(2 * at_28, at_28)
         self.head = nn.Conv2d(at_28, 1, 3, padding=1)
+        self.to(memory_format=torch.channels_last)  # the layout that CPU and GPU convolutions like best
 
     def forward(self, x_t: Tensor, time: Tensor, y: Tensor) -> Tensor:
         """x_t: (B, 1, 28, 28) float. time: (B,) float, t/T in (0, 1]. y: (B, K) float; a zero row means "no label"."""
