@@ -69,7 +69,7 @@ def execute(path: Path, output: Path, parameters: dict) -> Run:
             error = f"{failure.ename}: {failure.evalue}"
     seconds = time.perf_counter() - start
     notebook = nbformat.read(output, 4)
-    title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+    title = notebook.cells[0].source.splitlines()[0].partition("·")[2].strip()  # "# 01 · The title"
     return Run(path.stem, title, seconds, peak[0], sum(1 for _ in stored_figures(notebook)), error)
 
 
