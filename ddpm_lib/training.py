@@ -13,7 +13,7 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
@@ -115,7 +115,7 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
     optimizer = torch.optim.AdamW(raw.unet.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
-    average = AveragedModel(raw.unet, avg_fn=_ema(config.ema_decay), use_buffers=True)
+    average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
     average.module = ddpm.unet  # average straight into the caller's model
 
     batches = _batches(len(images), config.batch_size, generator)
@@ -147,11 +147,13 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
 def _ema(decay: float):
     """average ← d·average + (1−d)·current, with d rising to `decay`, so that a short training forgets its start too."""
 
-    def update(average: Tensor, current: Tensor, n: Tensor) -> Tensor:
-        if not average.is_floating_point():  # BatchNorm's count of batches
-            return current
+    def update(average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+        if not average[0].is_floating_point():  # BatchNorm's counts of batches
+            for count, now in zip(average, current, strict=True):
+                count.copy_(now)
+            return
         d = min(decay, (1 + int(n)) / (10 + int(n)))
-        return torch.lerp(current, average, d)
+        get_ema_multi_avg_fn(d)(average, current, n)
 
     return update
 
