@@ -43,7 +43,7 @@ class DDPM(nn.Module):
 
     @classmethod
     def recommended(cls) -> "DDPM":
-        """The best measured (benchmarks/recipe.md): default widths, v, cosine schedule with log-SNR lowered by 1."""
+        """The best that was measured so far: default widths, v, cosine schedule with log-SNR lowered by 1."""
         return cls(UNet(UNetConfig()), NoiseSchedule.cosine(T=500, shift=1.0), prediction="v")
 
     def loss(self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
