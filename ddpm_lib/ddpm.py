@@ -90,7 +90,7 @@ class DDPM(nn.Module):
         return (1 + w) * eps_y - w * eps_null
 
     def _eps(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        # Features of more images than this leave a CPU's caches, and each then takes up to three times as long.
+        # Features of more images than this leave a CPU's caches, and each then takes about twice as long.
         size = 128 if x_t.device.type == "cpu" and not self.training else len(x_t)
         parts = zip(x_t.split(size), (t / self.schedule.T).split(size), y.split(size), strict=True)
         out = torch.cat([self.unet(*part) for part in parts]).to(x_t)
