@@ -88,7 +88,7 @@ class UNet(nn.Module):
         at_28, at_14, at_7 = config.widths
         width = config.embedding_width
 
-        # One convolution at full resolution, two further down: 28×28 costs the most time and decides the least.
+        # One convolution at full resolution, two further down: a second one here cost more time than it was worth.
         self.encoder_28 = ConvBlock(1, at_28)
         self.encoder_14 = ResidualBlock(at_28, at_14, stride=2)
         self.encoder_7 = ResidualBlock(at_14, at_7, stride=2)
