@@ -4,6 +4,7 @@ Shapes    B batch · K number of classes
 Time      a sampler walks down times T = t_0 > t_1 > … > t_steps = 0; one step goes from t to s
 Images    [−1, 1] inside, [0, 1] out of `sample`
 Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song et al. 2020, arXiv:2010.02502
+          DPM-Solver++(2M): Lu et al. 2022, arXiv:2211.01095, algorithm 2
           guidance interval: Kynkäänniemi et al. 2024, arXiv:2404.07724
 """
 
@@ -28,12 +29,13 @@ def sample(
     steps: int = 20,
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
+    eta: float = 0.0,
 ) -> Tensor:
     """Draw one image for each label: the end of `sample_steps`, as (B, 1, 28, 28) in [0, 1].
 
     Arguments and errors are those of `sample_steps`.
     """
-    for x_0, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator):  # noqa: B007
+    for x_0, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta):  # noqa: B007
         pass
     return (x_0.clamp(-1, 1) + 1) / 2
 
@@ -46,42 +48,54 @@ def sample_steps(
     steps: int = 20,
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
+    eta: float = 0.0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x_s, x̂_0) after each of the steps from t = T down to 0: the film strip of the reverse process.
 
     ddpm: a DDPM, or whatever has its `predict_noise` and `schedule`, such as a denoiser that is known exactly.
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
-    sampler: "ancestral" or "ddim". steps: int, 1 … T.
+    sampler: "ancestral", "ddim" or "dpmpp_2m". steps: int, 1 … T.
     guidance_interval: (t_min, t_max); w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
     generator: source of all randomness; None is torch's own.
+    eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
     if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
         raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
     w = check_w(w, len(y))
-    if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise ValueError(f"sampler must be one of {tuple(SAMPLERS)}, got {sampler!r}")
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
     T = ddpm.schedule.T
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= T:
         raise ValueError(f"steps must be an integer in 1…{T}, got {steps!r}")
     t_min, t_max = _check_interval(guidance_interval, T)
     check_generator(generator)
-    return _reverse_process(ddpm, y, w, SAMPLERS[sampler], time_steps(T, steps), t_min, t_max, generator)
+    if not isinstance(eta, Real) or not 0 <= eta <= (1 if sampler == "ddim" else 0):
+        raise ValueError(f'eta must lie in [0, 1] for "ddim" and be 0 for other samplers, got {eta!r}')
+    return _reverse_process(ddpm, y, w, sampler, time_steps(T, steps), t_min, t_max, generator, eta)
 
 
-def _reverse_process(ddpm, y, w, step, times, t_min, t_max, generator) -> Iterator[tuple[Tensor, Tensor]]:
-    device = ddpm.schedule.alpha_bar.device
+def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta) -> Iterator[tuple[Tensor, Tensor]]:
+    schedule, device = ddpm.schedule, ddpm.schedule.alpha_bar.device
     y = y.to(device)
     x_t = draw(torch.randn, (len(y), 1, 28, 28), generator).to(device)
+    z, previous = None, None
     for t, s in pairwise(times):
-        z = draw(torch.randn, x_t.shape, generator).to(device) if step is ancestral_step else None
+        if sampler == "ancestral" or eta > 0:
+            z = draw(torch.randn, x_t.shape, generator).to(device)
         # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
         with torch.inference_mode(), evaluating(ddpm), autocast(device):
-            t_now, t_next = (torch.full((len(y),), time, device=device) for time in (t, s))
-            eps_hat = ddpm.predict_noise(x_t, t_now, y, w=w if t_min <= t <= t_max else 0.0)
-            x_0_hat = ddpm.schedule.predict_x_0(x_t, t_now, eps_hat).clamp(-1, 1)
-            x_t = step(ddpm.schedule, x_t, x_0_hat, t_now, t_next, z)
+            now, then = (torch.full((len(y),), time, device=device) for time in (t, s))
+            eps_hat = ddpm.predict_noise(x_t, now, y, w=w if t_min <= t <= t_max else 0.0)
+            x_0_hat = schedule.predict_x_0(x_t, now, eps_hat).clamp(-1, 1)
+            if sampler == "ancestral":
+                x_t = ancestral_step(schedule, x_t, x_0_hat, now, then, z)
+            elif sampler == "ddim":
+                x_t = ddim_step(schedule, x_t, x_0_hat, now, then, z, eta)
+            else:
+                x_t = dpmpp_2m_step(schedule, x_t, x_0_hat, now, then, previous)
+            previous = x_0_hat, now
         # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
         yield x_t.clone(), x_0_hat.clone()
 
@@ -97,14 +111,45 @@ def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Ten
     return mean + std * z  # std is 0 at s = 0: the last step adds no noise
 
 
-def ddim_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: None = None) -> Tensor:
-    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s)·ε̂: the same noise, less of it (DDIM eq. 12 with σ = 0)."""
+def ddim_step(
+    schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor | None = None, eta: float = 0
+) -> Tensor:
+    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s−σ²)·ε̂ + σ·z: the noise that was found, less of it (DDIM eq. 12).
+
+    σ is η times the posterior's standard deviation: at η = 0 no z is needed, at η = 1 this is `ancestral_step`.
+    """
     eps_hat = schedule.predict_eps(x_t, t, x_0_hat)  # from the clipped x̂_0
     signal_s, sigma_s = schedule.levels(s)
-    return signal_s * x_0_hat + sigma_s * eps_hat
+    if eta == 0:
+        return signal_s * x_0_hat + sigma_s * eps_hat
+    _, std = schedule.posterior(x_0_hat, x_t, t, s)
+    return signal_s * x_0_hat + (sigma_s**2 - (eta * std) ** 2).clamp(min=0).sqrt() * eps_hat + eta * std * z
 
 
-SAMPLERS = {"ancestral": ancestral_step, "ddim": ddim_step}
+def dpmpp_2m_step(
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    x_0_hat: Tensor,
+    t: Tensor,
+    s: Tensor,
+    previous: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """x_s = (σ_s/σ_t)·x_t + √ᾱ_s·(1 − e^(−h))·D: DDIM with x̂_0 as it will be mid-step (DPM-Solver++ algorithm 2).
+
+    h = λ_s − λ_t in λ = log-SNR/2. D = x̂_0 + (x̂_0 − x̂_0 of the step before)/(2r), r = (λ_t − λ_before)/h.
+    previous: (x̂_0, t) of the step before. Without it D = x̂_0, and this is DDIM; so is the last step, where h = ∞.
+    """
+    if previous is None or (s == 0).any():
+        return ddim_step(schedule, x_t, x_0_hat, t, s)
+    x_0_before, t_before = previous
+    lambda_s, lambda_t, lambda_before = (schedule.log_snr[time].view(-1, 1, 1, 1) / 2 for time in (s, t, t_before))
+    h = lambda_s - lambda_t
+    x_0_middle = x_0_hat + h / (2 * (lambda_t - lambda_before)) * (x_0_hat - x_0_before)
+    (_, sigma_t), (signal_s, sigma_s) = schedule.levels(t), schedule.levels(s)
+    return sigma_s / sigma_t * x_t - signal_s * torch.expm1(-h) * x_0_middle
+
+
+SAMPLERS = ("ancestral", "ddim", "dpmpp_2m")
 
 
 @contextmanager

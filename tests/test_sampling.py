@@ -15,12 +15,12 @@ import torch
 from hypothesis import given
 
 from ddpm_lib import DDPM, NoiseSchedule, precision, sample, sample_steps
-from ddpm_lib.sampling import ancestral_step, ddim_step, time_steps
+from ddpm_lib.sampling import ancestral_step, ddim_step, dpmpp_2m_step, time_steps
 
 M, S = 0.2, 0.15
 ROUNDING = 2e-3  # of one x̂_0 at t = T, where a difference of float32 numbers is divided by √ᾱ_T ≈ 2e-4
 LABELS = torch.arange(64) % 10
-SAMPLERS = ["ancestral", "ddim"]
+SAMPLERS = ["ancestral", "ddim", "dpmpp_2m"]
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 
 
@@ -42,24 +42,36 @@ class GaussianDDPM(DDPM):
         return ((1 - alpha_bar).sqrt() / variance * (x_t - alpha_bar.sqrt() * M)).float()
 
 
-def recursion(schedule, times, sampler):
+def recursion(schedule, times, sampler, eta=0.0):
     """(a, b, variance): x_0 = a·x_T + b + noise of this variance, x_T and the noise independent. In float64."""
     alpha_bar = exact_alpha_bar(schedule).tolist()
+    half_log_snr = [math.inf if bar == 1 else math.log(bar / (1 - bar)) / 2 for bar in alpha_bar]
     a, b, variance = 1.0, 0.0, 0.0
+    before = None  # of the step before: its λ, and x̂_0 as (slope, offset) of x_T
     for t, s in pairwise(times):
         bar_t, bar_s = alpha_bar[t], alpha_bar[s]
         gain = math.sqrt(bar_t) * S**2 / (bar_t * S**2 + 1 - bar_t)  # x̂_0 = M + gain·(x_t − √ᾱ_t·M)
         offset = M - gain * math.sqrt(bar_t) * M
-        if sampler == "ddim":
-            from_x_t = math.sqrt((1 - bar_s) / (1 - bar_t))
-            from_x_0_hat, added = math.sqrt(bar_s) - from_x_t * math.sqrt(bar_t), 0.0
+        guess = gain * a, gain * b + offset
+        if sampler == "dpmpp_2m" and before and s > 0:
+            h = half_log_snr[s] - half_log_snr[t]
+            ahead = h / 2 / (half_log_snr[t] - before[0])
+            middle = [now + ahead * (now - then) for now, then in zip(guess, before[1], strict=True)]
+            keep = math.sqrt((1 - bar_s) / (1 - bar_t))
+            add = math.sqrt(bar_s) * (1 - math.exp(-h))
+            a, b = keep * a + add * middle[0], keep * b + add * middle[1]
         else:
             alpha = bar_t / bar_s
-            from_x_t = math.sqrt(alpha) * (1 - bar_s) / (1 - bar_t)
-            from_x_0_hat = math.sqrt(bar_s) * (1 - alpha) / (1 - bar_t)
-            added = (1 - bar_s) / (1 - bar_t) * (1 - alpha)
-        slope = from_x_t + from_x_0_hat * gain
-        a, b, variance = slope * a, slope * b + from_x_0_hat * offset, slope**2 * variance + added
+            added = (1 - bar_s) / (1 - bar_t) * (1 - alpha) * (1 if sampler == "ancestral" else eta**2)
+            if sampler == "ancestral":
+                from_x_t = math.sqrt(alpha) * (1 - bar_s) / (1 - bar_t)
+                from_x_0_hat = math.sqrt(bar_s) * (1 - alpha) / (1 - bar_t)
+            else:
+                from_x_t = math.sqrt((1 - bar_s - added) / (1 - bar_t))
+                from_x_0_hat = math.sqrt(bar_s) - from_x_t * math.sqrt(bar_t)
+            slope = from_x_t + from_x_0_hat * gain
+            a, b, variance = slope * a, slope * b + from_x_0_hat * offset, slope**2 * variance + added
+        before = half_log_snr[t], guess
     return a, b, variance
 
 
@@ -69,11 +81,11 @@ def gaussian(stub_ddpm):
     return lambda T=200, schedule=None: GaussianDDPM(stub_ddpm().unet, schedule or NoiseSchedule.cosine(T))
 
 
-def drawn(ddpm, sampler, steps, seed=0):
+def drawn(ddpm, sampler, steps, seed=0, eta=0.0):
     """x_T and x_0, in [−1, 1]."""
     ddpm.calls.clear()
     *_, (x_0, _) = sample_steps(
-        ddpm, LABELS, sampler=sampler, steps=steps, generator=torch.Generator().manual_seed(seed)
+        ddpm, LABELS, sampler=sampler, steps=steps, generator=torch.Generator().manual_seed(seed), eta=eta
     )
     return ddpm.calls[0][0].double(), x_0.double()
 
@@ -81,11 +93,12 @@ def drawn(ddpm, sampler, steps, seed=0):
 # ---------------------------------------------------------------------------- against the closed form
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
 @pytest.mark.parametrize("steps", [1, 2, 5, 20, 200])
-def test_ddim_is_the_affine_map_that_the_recursion_says_pixel_by_pixel(steps, gaussian):
+def test_without_noise_x_0_is_the_affine_map_that_the_recursion_says_pixel_by_pixel(steps, sampler, gaussian):
     ddpm = gaussian()
-    x_T, x_0 = drawn(ddpm, "ddim", steps)
-    a, b, variance = recursion(ddpm.schedule, time_steps(200, steps), "ddim")
+    x_T, x_0 = drawn(ddpm, sampler, steps)
+    a, b, variance = recursion(ddpm.schedule, time_steps(200, steps), sampler)
     assert variance == 0
     torch.testing.assert_close(x_0, a * x_T + b, rtol=0, atol=ROUNDING)
 
@@ -99,6 +112,37 @@ def test_mean_and_variance_are_the_recursions(sampler, steps, gaussian, within):
     variance, n = a**2 + added, x_0.numel()
     within(x_0.mean(), b, (variance / n) ** 0.5 + ROUNDING / 5)
     within(x_0.std(), variance**0.5, (variance / 2 / n) ** 0.5 + ROUNDING / 5)
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 200])
+def test_eta_adds_the_noise_that_the_recursion_says(steps, eta, gaussian, within):
+    ddpm = gaussian()
+    x_T, x_0 = drawn(ddpm, "ddim", steps, eta=eta)
+    a, b, added = recursion(ddpm.schedule, time_steps(200, steps), "ddim", eta)
+    within((x_0 - a * x_T - b).std(), added**0.5, (added / 2 / x_0.numel()) ** 0.5 + ROUNDING / 5)
+    variance = a**2 + added
+    within(x_0.std(), variance**0.5, (variance / 2 / x_0.numel()) ** 0.5 + ROUNDING / 5)
+
+
+def test_ddim_with_eta_1_is_ancestral_sampling(gaussian):
+    for steps in (2, 9, 200):
+        _, ancestral = drawn(gaussian(), "ancestral", steps)
+        _, ddim = drawn(gaussian(), "ddim", steps, eta=1.0)
+        torch.testing.assert_close(ddim, ancestral, rtol=0, atol=ROUNDING)
+
+
+def test_the_second_order_solver_needs_fewer_steps(gaussian):
+    """Against its own limit of many steps, where t isn't so coarse that the first step leaps over everything."""
+    schedule = NoiseSchedule.cosine(1000)
+    limit, *_ = recursion(schedule, list(range(1000, -1, -1)), "ddim")
+    error = {
+        sampler: [abs(recursion(schedule, time_steps(1000, n), sampler)[0] / limit - 1) for n in (10, 20, 40)]
+        for sampler in ("ddim", "dpmpp_2m")
+    }
+    assert all(second < first for first, second in zip(error["ddim"], error["dpmpp_2m"], strict=True)), error
+    assert error["dpmpp_2m"][-1] < error["dpmpp_2m"][-2] / 3  # about 1/4: second order
+    assert error["ddim"][-1] > error["ddim"][-2] / 2.2  # about 1/2: first order
 
 
 @every_sampler
@@ -115,8 +159,9 @@ def test_many_steps_draw_the_data_and_few_steps_miss_it_by_what_the_recursion_sa
         stds[steps] = (a**2 + added) ** 0.5
         _, x_0 = drawn(ddpm, sampler, steps)
         within(x_0.std(), stds[steps], stds[steps] * (1 / 2 / x_0.numel()) ** 0.5 + ROUNDING / 5)
-    assert stds[2] < 0.5 * S
-    assert stds[2] < stds[5] < stds[20] < S
+    if sampler != "dpmpp_2m":  # of second order, it may overshoot
+        assert stds[2] < 0.5 * S
+        assert stds[2] < stds[5] < stds[20] < S
 
 
 @every_sampler
@@ -191,7 +236,7 @@ def test_the_guess_is_clipped_at_each_step(sampler, stub_ddpm):
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @pytest.mark.parametrize("steps", [100, 20, 4])
-@every_sampler
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
 def test_whole_chains_of_diffusers(kind, steps, sampler, images):
     """The same network, the same x_T and z: the same images. diffusers counts t from 0: its t is our t − 1."""
     diffusers = pytest.importorskip("diffusers")
@@ -222,6 +267,33 @@ def test_whole_chains_of_diffusers(kind, steps, sampler, images):
         torch.testing.assert_close(x_0_hat, theirs_now.pred_original_sample, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(x_ours, x_theirs, rtol=1e-3, atol=1e-3)
         x_ours = x_theirs  # no error carried over: each step is compared by itself
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers' own
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+@pytest.mark.parametrize("steps", [50, 20, 8])
+def test_whole_chains_of_diffusers_multistep_solver(kind, steps):
+    diffusers = pytest.importorskip("diffusers")
+    ours = {"linear": NoiseSchedule.linear, "cosine": NoiseSchedule.cosine}[kind](100)
+    theirs = diffusers.DPMSolverMultistepScheduler(
+        num_train_timesteps=100,
+        trained_betas=ours.beta[1:].numpy(),
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+    )
+    theirs.set_timesteps(steps)
+    # It repeats no times, but rounds some of them differently; take its own.
+    times = [t + 1 for t in theirs.timesteps.tolist()] + [0]
+    x_ours = x_theirs = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    previous = None
+    for t, s in pairwise(times):
+        batch_t, batch_s = torch.full((4,), t), torch.full((4,), s)
+        x_0_hat = (x_ours * 0.7).tanh()  # any bounded guess of x_0 will do
+        x_s = dpmpp_2m_step(ours, x_ours, x_0_hat, batch_t, batch_s, previous)
+        previous = x_0_hat, batch_t
+        x_theirs = theirs.step(ours.predict_eps(x_ours, batch_t, x_0_hat), t - 1, x_ours).prev_sample
+        torch.testing.assert_close(x_s, x_theirs, rtol=1e-3, atol=1e-3)
+        x_ours = x_s
 
 
 # ---------------------------------------------------------------------------- times
@@ -460,7 +532,17 @@ BAD_ARGUMENTS = [
     ("sampler", ["ddim"]),
     ("generator", 0),
     ("generator", "seed"),
+    ("eta", -0.1),
+    ("eta", 1.1),
+    ("eta", math.nan),
+    ("eta", "some"),
 ]
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "dpmpp_2m"])
+def test_eta_is_for_ddim_only(sampler, tiny_ddpm):
+    with pytest.raises(ValueError, match="eta"):
+        sample(tiny_ddpm, [1], sampler=sampler, eta=0.5)
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_ARGUMENTS, ids=[f"{name}={value}" for name, value in BAD_ARGUMENTS])
