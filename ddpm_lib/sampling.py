@@ -81,6 +81,9 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta) -
     y = y.to(device)
     x_t = draw(torch.randn, (len(y), 1, 28, 28), generator).to(device)
     z, previous = None, None
+    if isinstance(ddpm, DDPM):
+        with torch.inference_mode():
+            ddpm = ddpm.folded()
     for t, s in pairwise(times):
         if sampler == "ancestral" or eta > 0:
             z = draw(torch.randn, x_t.shape, generator).to(device)
