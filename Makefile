@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data checkpoint classifier clean
+.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data checkpoint classifier bench clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -17,6 +17,7 @@ help:
 	@echo "make figures     the README's pictures, from the stored notebooks"
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (25 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
@@ -62,6 +63,10 @@ checkpoint: .venv/course
 # The digit classifier behind evaluate(), and the features of the test digits.
 classifier: .venv/course
 	$(RUN) tools/train_classifier.py $(ARGS)
+
+# Ours against the starting point, in turns within one run; FULL=1 also trains and scores both (hours).
+bench: .venv/course
+	$(RUN) benchmarks/bench.py $(if $(FULL),--full) $(ARGS)
 
 clean:
 	rm -rf build

@@ -212,6 +212,8 @@ def few(data: TensorDataset) -> TensorDataset:
 # name: (what it changes, model, TrainConfig's arguments, optimizer, data)
 VARIANTS = {
     "base": {},
+    "shift 1.5, lr 8e-3": {"model": {"shift": 1.5}, "config": {"lr": 8e-3}},
+    "shift 2, lr 8e-3": {"model": {"shift": 2.0}, "config": {"lr": 8e-3}},
     "eps": {"model": {"prediction": "eps"}},
     "linear": {"model": {"schedule": NoiseSchedule.linear()}},
     "shift 0": {"model": {"shift": 0.0}},

@@ -6,7 +6,7 @@ state, which widget callbacks on other threads corrupt.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib
 import numpy as np
@@ -188,6 +188,48 @@ def two_panels(
     for panel, (name, y), color in zip(axes[0], panels.items(), COLORS, strict=False):
         panel.plot(x, y, color=color, marker="o", markersize=4)
         panel.set(title=name, xlabel=x_label, ylim=limits.get(name))
+    return fig
+
+
+@styled
+def small_multiples(
+    x: Sequence[float],
+    panels: dict[str, dict[str, Sequence[float]]],
+    x_label: str,
+    log_x: bool = False,
+    log_y: Collection[str] = (),
+    references: dict[str, tuple[float, str]] = {},
+    limits: dict[str, tuple[float, float]] = {},
+) -> Figure:
+    """Small multiples over one x: the same curves in each panel, named at their right ends in the last one.
+
+    panels: title → (name → y). log_y: titles of panels with a logarithmic axis. references: title → (value, name) of
+    a dashed line. limits: title → (lowest, highest).
+    """
+    fig, [row] = figure(8.6, 2.9, columns=len(panels))
+    for axes, (title, curves) in zip(row, panels.items(), strict=True):
+        for y, color, marker in zip(curves.values(), COLORS, "osD^", strict=False):
+            axes.plot(x, y, color=color, marker=marker, markersize=4, clip_on=False)
+        axes.set(title=title, xlabel=x_label, ylim=limits.get(title))
+        if log_x:
+            axes.set_xscale("log")
+            axes.set_xticks(x, [f"{value:g}" for value in x])
+            axes.minorticks_off()
+        if title in log_y:
+            axes.set_yscale("log")
+        if title in references:
+            value, name = references[title]
+            axes.axhline(value, color=INK, linewidth=1, linestyle="--")
+            axes.annotate(
+                name,
+                (1, value),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+            )
+    if len(curves) > 1:
+        _label_ends(row[-1], x[-1], {name: y[-1] for name, y in curves.items()}, COLORS)
     return fig
 
 

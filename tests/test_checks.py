@@ -68,6 +68,18 @@ RIGHT = {
         lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
         lambda x, e, a, b: (b / a).sqrt() * x + ((1 - b).sqrt() - (b * (1 - a) / a).sqrt()) * e,
     ],
+    "time_steps": [
+        lambda T, n: torch.linspace(T, 0, n + 1).round().long(),
+        lambda T, n: list(range(T, -1, -T // n)),
+    ],
+    "x_0_middle": [
+        lambda x, b, l0, l1, l2: x + 0.5 * (l2 - l1) * (x - b) / (l1 - l0),
+        lambda x, b, l0, l1, l2: torch.lerp(b, x, 1 + (l2 - l1) / (l1 - l0) / 2),
+    ],
+    "weight_at": [
+        lambda t, w, low, high: torch.tensor(w) * (low <= t) * (t <= high),
+        lambda t, w, low, high: 0.0 if t < low or t > high else w,
+    ],
 }  # fmt: skip
 
 MISTAKES = {
@@ -124,6 +136,29 @@ MISTAKES = {
         "not of time s": lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - a).sqrt() * e,
         "t and s are swapped": lambda x, e, a, b: (a / b).sqrt() * (x - (1 - b).sqrt() * e) + (1 - a).sqrt() * e,
         "forgot to divide": lambda x, e, a, b: b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+    },
+    "time_steps": {
+        "the times rise": lambda T, n: torch.arange(0, T + 1, T // n),
+        "0 is missing": lambda T, n: list(range(T, 0, -T // n)),
+        "it must end at 0": lambda T, n: [T - i * (T - 1) // n for i in range(n + 1)],
+        "T is missing": lambda T, n: list(range(T, -1, -T // n))[1:],
+        "these are all times": lambda T, n: torch.arange(T + 1).flip(0),
+    },
+    "x_0_middle": {
+        "not to its middle": lambda x, b, l0, l1, l2: x + (x - b) * (l2 - l1) / (l1 - l0),
+        "you went backwards": lambda x, b, l0, l1, l2: x + (b - x) * (l2 - l1) / (l1 - l0) / 2,
+        "which looks back": lambda x, b, l0, l1, l2: torch.lerp(x, b, 0.5),
+        "may differ in length": lambda x, b, l0, l1, l2: 1.5 * x - 0.5 * b,
+        "upside down": lambda x, b, l0, l1, l2: x + (x - b) * (l1 - l0) / (l2 - l1) / 2,
+        "as it is now": lambda x, b, l0, l1, l2: x.clone(),
+    },
+    "weight_at": {
+        "you return −1": lambda t, w, low, high: w if low <= t <= high else -1.0,
+        "you return 1": lambda t, w, low, high: w if low <= t <= high else 1.0,
+        "are swapped": lambda t, w, low, high: w * (t < low or t > high),
+        "belong to the interval": lambda t, w, low, high: w * (low < t < high),
+        "forgot t_max": lambda t, w, low, high: w * (t >= low),
+        "forgot t_min": lambda t, w, low, high: w * (t <= high),
     },
 }  # fmt: skip
 

@@ -46,6 +46,15 @@ FIGURES = {
     "lines": lambda: plots.lines([1, 2, 4], {"one": [3, 2, 1], "two": [1, 1.5, 2]}, "x", "y", reference=(2, "floor")),
     "lines, logarithmic": lambda: plots.lines([1, 10, 100], {"one": [3.0, 2.0, 1.0]}, "x", "y", log_x=True, log_y=True),
     "two_panels": lambda: plots.two_panels([1, 2, 3], {"left": [1, 2, 3], "right": [3, 2, 1]}, "w", {"right": (0, 4)}),
+    "small_multiples": lambda: plots.small_multiples(
+        [1, 10, 100],
+        {"left": {"one": [3, 2, 1], "two": [2, 2, 1]}, "right": {"one": [1, 2, 3], "two": [1, 1, 2]}},
+        "steps",
+        log_x=True,
+        log_y={"left"},
+        references={"left": (1.5, "floor")},
+        limits={"right": (0, 4)},
+    ),
     "loss_curves": lambda: plots.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
     "loss_curves, short": lambda: plots.loss_curves({"run": ([0.1], [0.5])}),
     "schedules": lambda: plots.schedules({"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}),
@@ -217,3 +226,15 @@ def test_a_live_loss_is_drawn_when_it_is_time_and_at_the_end(displayed):
     assert len(displayed) == drawn + 1
     assert "a tiny model" in displayed[-1][0]["text/plain"]
     assert f"{np.mean(1 / np.arange(50, 100)):.3f}" in displayed[-1][0]["text/plain"]
+
+
+def test_small_multiples_have_a_panel_for_each_title_with_its_own_scale_and_reference():
+    fig = FIGURES["small_multiples"]()
+    left, right = fig.axes
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("left", "right")
+    assert (left.get_yscale(), right.get_yscale()) == ("log", "linear")
+    assert [line.get_ydata()[0] for line in left.get_lines()][-1] == 1.5
+    assert right.get_ylim() == (0, 4)
+    assert [text.get_text() for text in left.get_xticklabels()] == ["1", "10", "100"]
+    assert "floor" in texts(fig)
+    assert texts(fig).count("one") == 1, "curves are named once"
