@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
+from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.precision import autocast, best_device
 from ddpm_lib.schedule import describe
 
@@ -26,7 +27,7 @@ class TrainConfig:
     """How to train. Give steps or seconds; the learning rate falls to 0 over whichever it is.
 
     steps: int ≥ 1, optimizer steps. seconds: number > 0, wall-clock time.
-    batch_size: int ≥ 1. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
+    batch_size: int ≥ 1, per process. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
     over which lr rises from a tenth of it. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
     average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
     """
@@ -71,7 +72,8 @@ class TrainConfig:
 class TrainRecord:
     """What `train` yields after each optimizer step.
 
-    step: 1, 2, … seconds: since the first step began. loss, lr: of this step. images_per_s: mean so far.
+    step: 1, 2, … seconds: since the first step began. loss, lr: of this step (the loss of this process's images).
+    images_per_s: mean so far, of all processes together.
     ema: the DDPM with averaged weights, the one to use. raw: the DDPM as the optimizer left it.
     """
 
@@ -98,7 +100,8 @@ def train(
     the loop may end in any way: exhausted, by break, by an interrupt.
     train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1.
     generator: source of all randomness; None is torch's own. writer: anything with TensorBoard's
-    add_scalar(tag, value, step). Raises ValueError at the call, before any work.
+    add_scalar(tag, value, step). Under torchrun each process trains on its own share of train_set, and all hold
+    the same weights after every step; see `distributed`. Raises ValueError at the call, before any work.
     """
     if not isinstance(ddpm, DDPM):
         raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
@@ -106,6 +109,8 @@ def train(
         raise ValueError(f"config must be a TrainConfig, got {config!r:.60}")
     check_generator(generator)
     images, labels = _tensors_of(train_set, ddpm.num_classes)
+    if len(images) < world_size():
+        raise ValueError(f"train_set must hold an image for each of {world_size()} processes")
     return _training_steps(ddpm, images, labels, config, generator, writer, torch.device(device or best_device()))
 
 
@@ -118,6 +123,10 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
     average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
     average.module = ddpm.unet  # average straight into the caller's model
 
+    # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
+    loss_of = shared_loss(raw)
+    generator = own_generator(generator)
+
     batches = _batches(len(images), config.batch_size, generator)
     start = time.perf_counter()
     step, progress = 0, 0.0
@@ -128,7 +137,7 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
         chosen = next(batches)
         x_0 = images[chosen].to(device) * 2 - 1  # [0, 1] → [−1, 1]
         with autocast(device):
-            loss = raw.loss(x_0, labels[chosen].to(device), config.p_uncond, generator)
+            loss = loss_of(x_0, labels[chosen].to(device), config.p_uncond, generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -136,8 +145,9 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
 
         step += 1
         seconds = time.perf_counter() - start
-        progress = step / config.steps if config.steps else seconds / config.seconds
-        record = TrainRecord(step, seconds, loss.item(), lr, step * len(chosen) / seconds, ddpm, raw)
+        progress = step / config.steps if config.steps else from_rank_0(seconds / config.seconds)
+        images_per_s = step * len(chosen) * world_size() / seconds
+        record = TrainRecord(step, seconds, loss.item(), lr, images_per_s, ddpm, raw)
         if writer is not None:
             writer.add_scalar("loss", record.loss, step)
             writer.add_scalar("lr", lr, step)
@@ -159,12 +169,17 @@ def _ema(decay: float):
 
 
 def _batches(n: int, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-    """Indices of one batch after the other: every image once per epoch, in a new order each time, for ever."""
-    batch_size = min(batch_size, n)
+    """Indices of one batch after the other: every image once per epoch, in a new order each time, for ever.
+
+    Of w processes each takes every w-th image, and all take equally many: else they would wait for each other.
+    """
+    share = n // world_size()
+    batch_size = min(batch_size, share)
     while True:
-        order = draw(torch.randperm, (n,), generator).cpu()
-        for first in range(0, n - batch_size + 1, batch_size):  # the ragged last batch is left out
-            yield order[first : first + batch_size]
+        order = from_rank_0(draw(torch.randperm, (n,), generator).cpu())
+        mine = order[rank() :: world_size()]
+        for first in range(0, share - batch_size + 1, batch_size):  # the ragged last batch is left out
+            yield mine[first : first + batch_size]
 
 
 def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Tensor]:
@@ -185,3 +200,9 @@ def _is_count(value: object) -> bool:
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
+
+
+if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training
+    from ddpm_lib.command import main
+
+    main()

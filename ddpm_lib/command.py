@@ -1,0 +1,63 @@
+"""The command line: train the recommended model and write a checkpoint, in one process or in several.
+
+python -m ddpm_lib.training --steps 2000 --out mine.safetensors
+torchrun --standalone --nproc_per_node=2 -m ddpm_lib.training --steps 2000 --out mine.safetensors
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+
+from ddpm_lib.checkpoint import save_checkpoint
+from ddpm_lib.data import SOURCES, load_mnist
+from ddpm_lib.ddpm import DDPM
+from ddpm_lib.distributed import process_group, rank, world_size
+from ddpm_lib.precision import describe_machine
+from ddpm_lib.training import TrainConfig, train
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train as the arguments say (None: those of the command line); rank 0 prints, and writes the checkpoint."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options, config = _parse(arguments)
+    with process_group():
+        train_set, _ = load_mnist(source=options.data)
+        ddpm = DDPM.recommended()
+        first = rank() == 0
+        record = None
+        for record in train(ddpm, train_set, config, torch.Generator().manual_seed(options.seed)):
+            if first and record.step % 100 == 0:
+                print(f"step {record.step}: loss {record.loss:.4f}, {record.images_per_s:.0f} images/s", flush=True)
+        if first:
+            metadata = {
+                "command": shlex.join(["python", "-m", "ddpm_lib.training", *arguments]),
+                "world_size": world_size(),
+                "steps": record.step,
+                "seconds": round(record.seconds, 2),
+                "loss": record.loss,
+                "data": f"{options.data}, {len(train_set)} digits",
+                "machine": describe_machine(),
+            }
+            save_checkpoint(options.out, ddpm, metadata)
+            print(f"{options.out}: {record.step} steps in {record.seconds:.1f} s, {metadata['world_size']} process(es)")
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
+    parser = argparse.ArgumentParser(prog="python -m ddpm_lib.training", description=__doc__.splitlines()[0])
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--steps", type=int, help="optimizer steps")
+    budget.add_argument("--seconds", type=float, help="wall-clock time, instead of steps")
+    parser.add_argument("--batch-size", type=int, default=TrainConfig.batch_size, help="images a step, per process")
+    parser.add_argument("--lr", type=float, default=TrainConfig.lr, help="highest learning rate")
+    parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
+    parser.add_argument("--seed", type=int, default=0, help="of the training's randomness")
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
+    options = parser.parse_args(arguments)
+    try:
+        config = TrainConfig(options.steps, options.seconds, options.batch_size, options.lr)
+    except ValueError as error:
+        parser.error(str(error))
+    return options, config
