@@ -85,5 +85,14 @@ def from_rank_0(value: Tensor | float) -> Tensor | float:
     return tensor if isinstance(value, Tensor) else tensor.item()
 
 
+def from_all(tensor: Tensor) -> Tensor:
+    """The CPU tensors of all processes, (world_size, …) in the order of their ranks."""
+    if not _several():
+        return tensor[None]
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(parts, tensor)
+    return torch.stack(parts)
+
+
 def _several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

@@ -12,6 +12,7 @@ import torch
 from torch import distributed as dist
 
 from ddpm_lib import DDPM, command, distributed, load_checkpoint, read_metadata, train, training
+from ddpm_lib.snapshot import TrainState
 from ddpm_lib.training import TrainConfig
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -140,8 +141,11 @@ def test_all_processes_take_equally_many_batches_of_different_images(n, world, b
     epochs = []
     for rank in range(world):
         monkeypatch.setattr(training, "rank", lambda rank=rank: rank)
-        mine = training._batches(n, batch_size, torch.Generator().manual_seed(3))
-        epochs.append([torch.cat([next(mine) for _ in range(batches)]) for _ in range(2)])
+        state = TrainState(None, None, None, torch.Generator().manual_seed(3))
+        taken = []
+        for state.step in range(2 * batches):
+            taken.append(training._next_batch(state, n, batch_size))
+        epochs.append([torch.cat(taken[:batches]), torch.cat(taken[batches:])])
     for epoch in zip(*epochs, strict=True):
         seen = torch.cat(epoch).tolist()
         assert len(set(seen)) == len(seen) == world * batches * min(batch_size, share)
