@@ -26,23 +26,22 @@ def main(arguments: list[str] | None = None) -> None:
     with process_group():
         train_set, _ = load_mnist(source=options.data)
         ddpm = DDPM.recommended()
-        first = rank() == 0
+        generator = torch.Generator().manual_seed(options.seed)
         record = None
-        for record in train(ddpm, train_set, config, torch.Generator().manual_seed(options.seed)):
-            if first and record.step % 100 == 0:
+        for record in train(ddpm, train_set, config, generator, resume=options.resume):
+            if rank() == 0 and record.step % 100 == 0:
                 print(f"step {record.step}: loss {record.loss:.4f}, {record.images_per_s:.0f} images/s", flush=True)
-        if first:
-            metadata = {
+        if rank() == 0:
+            # No record: the snapshot was taken after the last step. The checkpoint may be missing all the same.
+            done = {"steps": record.step, "seconds": round(record.seconds, 2), "loss": record.loss} if record else {}
+            provenance = {
                 "command": shlex.join(["python", "-m", "ddpm_lib.training", *arguments]),
                 "world_size": world_size(),
-                "steps": record.step,
-                "seconds": round(record.seconds, 2),
-                "loss": record.loss,
                 "data": f"{options.data}, {len(train_set)} digits",
                 "machine": describe_machine(),
             }
-            save_checkpoint(options.out, ddpm, metadata)
-            print(f"{options.out}: {record.step} steps in {record.seconds:.1f} s, {metadata['world_size']} process(es)")
+            save_checkpoint(options.out, ddpm, provenance | done)
+            print(f"{options.out}: {done or 'the training was over, its weights are written again'}")
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
@@ -55,6 +54,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
     parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
     parser.add_argument("--seed", type=int, default=0, help="of the training's randomness")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
+    parser.add_argument("--resume", type=Path, help="snapshot: written as the training goes, gone on from if it exists")
     options = parser.parse_args(arguments)
     try:
         config = TrainConfig(options.steps, options.seconds, options.batch_size, options.lr)

@@ -84,7 +84,7 @@ class Snapshot:
                 name: torch.empty_like(parameter).copy_(saved) if saved.ndim else saved.to(parameter.device)
                 for name, saved in part(f"optimizer.{i}.").items()
             }
-        state.generator.set_state(self.tensors["generators"][rank()])
+        state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state reads from a storage's start
         state.order = self.tensors["order"]
         state.step, state.seconds = int(self.tensors["step"]), float(self.tensors["seconds"])
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, ddpm, distributed, load_mnist, train
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, ddpm, distributed, load_mnist, train, training
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def flat(module):
     return torch.cat([parameter.detach().flatten().clone() for parameter in module.parameters()])
 
 
-def report():
+def report(folder):
     rank, seen = distributed.rank(), {}
 
     # A network with seven classes, other first weights in each process, a number of images that two don't divide.
@@ -61,6 +61,17 @@ def report():
     seen["ids"] = torch.stack([((x_0[:, 0, 0, 0] + 1) / 2 * 49).round().long() for x_0 in images])
     seen["running_mean"] = record.raw.unet.encoder_28[1].running_mean.clone()
     DDPM.loss, NoiseSchedule.add_noise = loss, add_noise
+
+    # The same once more, with snapshots: stopped after five of seven steps, gone on from the third.
+    training.EVERY = 3
+    for seed, last in ((5, 5), (6, 7)):
+        torch.manual_seed(rank if seed == 5 else 10)
+        model = DDPM(UNet(UNetConfig((4, 8, 8), 8, num_classes=7)), NoiseSchedule.cosine(20))
+        generator = torch.Generator().manual_seed(seed)
+        for record in train(model, ids_as_images(49), config, generator, device=CPU, resume=folder / "snapshot"):
+            if record.step == last:
+                seen["resumed"] = flat(record.raw.unet)
+                break
 
     # One step of a network without BatchNorm: what went in, what it should have said, the gradient that came back.
     torch.manual_seed(9)
@@ -101,6 +112,7 @@ def fail():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with distributed.process_group():
-        seen = {name: tensor.contiguous() for name, tensor in report().items()}
-        safetensors.torch.save_file(seen, Path(sys.argv[1], f"rank_{distributed.rank()}.safetensors"))
+        folder = Path(sys.argv[1])
+        seen = {name: tensor.contiguous() for name, tensor in report(folder).items()}
+        safetensors.torch.save_file(seen, folder / f"rank_{distributed.rank()}.safetensors")
         fail()

@@ -43,7 +43,7 @@ def run(tmp_path_factory):
 def ranks(run):
     """What each process saw."""
     folder, done = run
-    assert len(os.listdir(folder)) == 2, done.stderr
+    assert sorted(os.listdir(folder)) == ["rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
     return [safetensors.torch.load_file(folder / f"rank_{rank}.safetensors") for rank in (0, 1)]
 
 
@@ -102,6 +102,12 @@ def test_a_budget_of_seconds_ends_on_the_same_step_in_a_slow_and_a_fast_process(
     assert ranks[0]["steps"] == ranks[1]["steps"] >= 2
 
 
+def test_a_training_of_two_processes_resumes_bit_for_bit(ranks):
+    """Each process gets its own noise back; rank 0 writes the snapshot."""
+    for rank in ranks:
+        assert torch.equal(rank["resumed"], ranks[0]["raw"][-1])
+
+
 def test_the_loss_goes_down_in_every_process(ranks):
     for rank in ranks:
         assert rank["losses"][-10:].sum() < 0.6 * rank["losses"][:10].sum()
@@ -120,7 +126,7 @@ def test_the_command_line_trains_in_two_processes_and_writes_one_checkpoint(tmp_
     options = ["--steps", "4", "--batch-size", "4", "--data", "embedded", "--out", str(path)]
     done = torchrun("-m", "ddpm_lib.training", *options)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("4 steps in") == 1
+    assert done.stdout.count("'steps': 4") == 1
     assert os.listdir(path.parent) == [path.name]
     assert load_checkpoint(path).unet.config == DDPM.recommended().unet.config
     metadata = read_metadata(path)
@@ -183,7 +189,28 @@ def test_the_command_line_trains_without_torchrun_too(tmp_path, make_ddpm, monke
     assert not torch.equal(weights[0], weights[2])
     printed = capsys.readouterr().out
     assert "step 100: loss 0." in printed or "step 100: loss 1." in printed
-    assert "100 steps in" in printed
+    assert "'steps': 100" in printed
+
+
+def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypatch):
+    """Stopped while it wrote the checkpoint: the same command writes it, without training again."""
+    monkeypatch.setattr(DDPM, "recommended", make_ddpm)
+    snapshot, out = tmp_path / "snapshot", tmp_path / "out"
+    options = f"--steps 3 --batch-size 2 --data embedded --out {out} --resume {snapshot}".split()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            command.main(options)
+    assert os.listdir(tmp_path) == ["snapshot"]
+    monkeypatch.setattr(DDPM, "loss", None)
+    command.main(options)
+    trained = load_checkpoint(out).unet.head.weight
+    assert not torch.equal(trained, make_ddpm().unet.head.weight)
+    assert "--resume" in read_metadata(out)["command"]
 
 
 @pytest.mark.parametrize(
