@@ -27,8 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
         train_set, _ = load_mnist(source=options.data)
         ddpm = DDPM.recommended()
         generator = torch.Generator().manual_seed(options.seed)
+        device = torch.device("cpu") if world_size() > 1 and not torch.cuda.is_available() else None  # gloo has no mps
         record = None
-        for record in train(ddpm, train_set, config, generator, resume=options.resume):
+        for record in train(ddpm, train_set, config, generator, device=device, resume=options.resume):
             if rank() == 0 and record.step % 100 == 0:
                 print(f"step {record.step}: loss {record.loss:.4f}, {record.images_per_s:.0f} images/s", flush=True)
         if rank() == 0:
