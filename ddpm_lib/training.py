@@ -6,6 +6,7 @@ Sources   AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101 · cosine learning r
 
 import copy
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
+from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.precision import autocast, best_device
 from ddpm_lib.schedule import describe
+from ddpm_lib.snapshot import EVERY, Snapshot, TrainState
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class TrainConfig:
     """How to train. Give steps or seconds; the learning rate falls to 0 over whichever it is.
 
     steps: int ≥ 1, optimizer steps. seconds: number > 0, wall-clock time.
-    batch_size: int ≥ 1. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
+    batch_size: int ≥ 1, per process. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
     over which lr rises from a tenth of it. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
     average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
     """
@@ -61,6 +64,10 @@ class TrainConfig:
             if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) < 1):
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
 
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the budget that is spent after so many steps and seconds; 1 or more is the end."""
+        return step / self.steps if self.steps else seconds / self.seconds
+
     def lr_at(self, progress: float) -> float:
         """Learning rate at progress in [0, 1] of the budget: linear warm-up from a tenth of lr, times half a cosine."""
         warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # not 0: one step must learn
@@ -71,7 +78,8 @@ class TrainConfig:
 class TrainRecord:
     """What `train` yields after each optimizer step.
 
-    step: 1, 2, … seconds: since the first step began. loss, lr: of this step. images_per_s: mean so far.
+    step: 1, 2, … seconds: since the first step began. loss, lr: of this step (the loss of this process's images).
+    images_per_s: mean so far, of all processes together.
     ema: the DDPM with averaged weights, the one to use. raw: the DDPM as the optimizer left it.
     """
 
@@ -91,6 +99,7 @@ def train(
     generator: torch.Generator | None = None,
     writer: object | None = None,
     device: torch.device | None = None,
+    resume: str | os.PathLike | None = None,
 ) -> Iterator[TrainRecord]:
     """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
 
@@ -98,7 +107,12 @@ def train(
     the loop may end in any way: exhausted, by break, by an interrupt.
     train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1.
     generator: source of all randomness; None is torch's own. writer: anything with TensorBoard's
-    add_scalar(tag, value, step). Raises ValueError at the call, before any work.
+    add_scalar(tag, value, step). Under torchrun each process trains on its own share of train_set, and all hold
+    the same weights after every step; see `distributed`.
+    resume: path of a snapshot, written before the first step, after every 100th and after the last. Where it exists,
+    the training goes on from there, and under a budget of steps ends as if it had never stopped, bit for bit (same
+    machine, same number of threads); one that was over yields nothing. OSError where the disk refuses a snapshot.
+    Raises ValueError at the call, before any work; for a snapshot that is damaged or another training's, too.
     """
     if not isinstance(ddpm, DDPM):
         raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
@@ -106,10 +120,16 @@ def train(
         raise ValueError(f"config must be a TrainConfig, got {config!r:.60}")
     check_generator(generator)
     images, labels = _tensors_of(train_set, ddpm.num_classes)
-    return _training_steps(ddpm, images, labels, config, generator, writer, torch.device(device or best_device()))
+    if len(images) < world_size():
+        raise ValueError(f"train_set must hold an image for each of {world_size()} processes")
+    if resume is not None and not isinstance(resume, str | os.PathLike):
+        raise ValueError(f"resume must be a path or None, got {resume!r:.60}")
+    snapshot = None if resume is None else Snapshot(resume, ddpm, images, labels, config)
+    device = torch.device(device or best_device())
+    return _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot)
 
 
-def _training_steps(ddpm, images, labels, config, generator, writer, device) -> Iterator[TrainRecord]:
+def _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot) -> Iterator[TrainRecord]:
     ddpm.to(device)
     raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
     optimizer = torch.optim.AdamW(raw.unet.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
@@ -118,29 +138,37 @@ def _training_steps(ddpm, images, labels, config, generator, writer, device) -> 
     average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
     average.module = ddpm.unet  # average straight into the caller's model
 
-    batches = _batches(len(images), config.batch_size, generator)
-    start = time.perf_counter()
-    step, progress = 0, 0.0
+    # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
+    loss_of = shared_loss(raw)
+    state = TrainState(raw.unet, average, optimizer, own_generator(generator))
+
+    if snapshot is not None:
+        snapshot.begin(state)
+    start = time.perf_counter() - state.seconds
+    progress = config.progress(state.step, state.seconds)
     while progress < 1:
         lr = config.lr_at(progress)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        chosen = next(batches)
+        chosen = _next_batch(state, len(images), config.batch_size)
         x_0 = images[chosen].to(device) * 2 - 1  # [0, 1] → [−1, 1]
         with autocast(device):
-            loss = raw.loss(x_0, labels[chosen].to(device), config.p_uncond, generator)
+            loss = loss_of(x_0, labels[chosen].to(device), config.p_uncond, state.generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         average.update_parameters(raw.unet)
 
-        step += 1
-        seconds = time.perf_counter() - start
-        progress = step / config.steps if config.steps else seconds / config.seconds
-        record = TrainRecord(step, seconds, loss.item(), lr, step * len(chosen) / seconds, ddpm, raw)
+        state.step += 1
+        state.seconds = time.perf_counter() - start
+        progress = from_rank_0(config.progress(state.step, state.seconds))
+        if snapshot is not None and (state.step % EVERY == 0 or progress >= 1):
+            snapshot.write(state)
+        images_per_s = state.step * len(chosen) * world_size() / state.seconds
+        record = TrainRecord(state.step, state.seconds, loss.item(), lr, images_per_s, ddpm, raw)
         if writer is not None:
-            writer.add_scalar("loss", record.loss, step)
-            writer.add_scalar("lr", lr, step)
+            writer.add_scalar("loss", record.loss, record.step)
+            writer.add_scalar("lr", lr, record.step)
         yield record
 
 
@@ -158,13 +186,17 @@ def _ema(decay: float):
     return update
 
 
-def _batches(n: int, batch_size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-    """Indices of one batch after the other: every image once per epoch, in a new order each time, for ever."""
-    batch_size = min(batch_size, n)
-    while True:
-        order = draw(torch.randperm, (n,), generator).cpu()
-        for first in range(0, n - batch_size + 1, batch_size):  # the ragged last batch is left out
-            yield order[first : first + batch_size]
+def _next_batch(state: TrainState, n: int, batch_size: int) -> Tensor:
+    """Indices of this process's next batch of n images: every image once per epoch, in a new order each time.
+
+    Of w processes each takes every w-th image, and all take equally many: else they would wait for each other.
+    """
+    share = n // world_size()
+    batch_size = min(batch_size, share)
+    first = state.step % (share // batch_size) * batch_size  # the ragged last batch is left out
+    if first == 0:
+        state.order = from_rank_0(draw(torch.randperm, (n,), state.generator).cpu())
+    return state.order[rank() :: world_size()][first : first + batch_size]
 
 
 def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Tensor]:
@@ -185,3 +217,9 @@ def _is_count(value: object) -> bool:
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
+
+
+if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training
+    from ddpm_lib.command import main
+
+    main()

@@ -17,8 +17,8 @@ SOURCES = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem 
 
 # A file may import from those before it, and from no other ("arrows go up this table only").
 ORDER = [
-    "precision", "schedule", "unet", "data", "plots", "ddpm", "checkpoint", "sampling", "training", "evaluation",
-    "widgets", "checks",
+    "precision", "schedule", "unet", "data", "plots", "ddpm", "distributed", "checkpoint", "snapshot", "sampling",
+    "training", "evaluation", "command", "widgets", "checks",
 ]  # fmt: skip
 LEAVES = {"precision", "schedule", "unet", "data", "plots"}
 PUBLIC = [
@@ -34,9 +34,15 @@ def tree(name):
 
 
 def imports(name):
-    """Dotted names of everything that a file imports, also inside functions."""
+    """Dotted names of everything that a file imports, also inside functions.
+
+    Not what stands under `if __name__ == "__main__":`, which is what the file does as a program.
+    """
     found = set()
-    for node in ast.walk(tree(name)):
+    as_program = ast.dump(ast.parse('__name__ == "__main__"', mode="eval").body)
+    module = tree(name)
+    module.body = [node for node in module.body if not (isinstance(node, ast.If) and ast.dump(node.test) == as_program)]
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

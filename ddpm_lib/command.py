@@ -1,0 +1,64 @@
+"""The command line: train the recommended model and write a checkpoint, in one process or in several.
+
+python -m ddpm_lib.training --steps 2000 --out mine.safetensors
+torchrun --standalone --nproc_per_node=2 -m ddpm_lib.training --steps 2000 --out mine.safetensors
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+
+from ddpm_lib.checkpoint import save_checkpoint
+from ddpm_lib.data import SOURCES, load_mnist
+from ddpm_lib.ddpm import DDPM
+from ddpm_lib.distributed import process_group, rank, world_size
+from ddpm_lib.precision import describe_machine
+from ddpm_lib.training import TrainConfig, train
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train as the arguments say (None: those of the command line); rank 0 prints, and writes the checkpoint."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options, config = _parse(arguments)
+    with process_group():
+        train_set, _ = load_mnist(source=options.data)
+        ddpm = DDPM.recommended()
+        generator = torch.Generator().manual_seed(options.seed)
+        device = torch.device("cpu") if world_size() > 1 and not torch.cuda.is_available() else None  # gloo has no mps
+        record = None
+        for record in train(ddpm, train_set, config, generator, device=device, resume=options.resume):
+            if rank() == 0 and record.step % 100 == 0:
+                print(f"step {record.step}: loss {record.loss:.4f}, {record.images_per_s:.0f} images/s", flush=True)
+        if rank() == 0:
+            # No record: the snapshot was taken after the last step. The checkpoint may be missing all the same.
+            done = {"steps": record.step, "seconds": round(record.seconds, 2), "loss": record.loss} if record else {}
+            provenance = {
+                "command": shlex.join(["python", "-m", "ddpm_lib.training", *arguments]),
+                "world_size": world_size(),
+                "data": f"{options.data}, {len(train_set)} digits",
+                "machine": describe_machine(),
+            }
+            save_checkpoint(options.out, ddpm, provenance | done)
+            print(f"{options.out}: {done or 'the training was over, its weights are written again'}")
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
+    parser = argparse.ArgumentParser(prog="python -m ddpm_lib.training", description=__doc__.splitlines()[0])
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--steps", type=int, help="optimizer steps")
+    budget.add_argument("--seconds", type=float, help="wall-clock time, instead of steps")
+    parser.add_argument("--batch-size", type=int, default=TrainConfig.batch_size, help="images a step, per process")
+    parser.add_argument("--lr", type=float, default=TrainConfig.lr, help="highest learning rate")
+    parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
+    parser.add_argument("--seed", type=int, default=0, help="of the training's randomness")
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
+    parser.add_argument("--resume", type=Path, help="snapshot: written as the training goes, gone on from if it exists")
+    options = parser.parse_args(arguments)
+    try:
+        config = TrainConfig(options.steps, options.seconds, options.batch_size, options.lr)
+    except ValueError as error:
+        parser.error(str(error))
+    return options, config
