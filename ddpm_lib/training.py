@@ -37,7 +37,7 @@ class TrainConfig:
     steps: int | None = None
     seconds: float | None = None
     batch_size: int = 32
-    lr: float = 4e-3
+    lr: float = 8e-3
     warmup: float = 0.05
     p_uncond: float = 0.1
     ema_decay: float = 0.998
