@@ -210,7 +210,9 @@ def small_multiples(
     for axes, (title, curves) in zip(row, panels.items(), strict=True):
         for y, color, marker in zip(curves.values(), COLORS, "osD^", strict=False):
             axes.plot(x, y, color=color, marker=marker, markersize=4, clip_on=False)
-        axes.set(title=title, xlabel=x_label, ylim=limits.get(title))
+        axes.set(title=title, xlabel=x_label)
+        if title in limits:  # set_ylim(None) would freeze the limits as they are now
+            axes.set_ylim(limits[title])
         if log_x:
             axes.set_xscale("log")
             axes.set_xticks(x, [f"{value:g}" for value in x])
