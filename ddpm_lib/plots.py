@@ -8,6 +8,7 @@ state, which widget callbacks on other threads corrupt.
 import base64
 import io
 from collections.abc import Sequence
+from numbers import Integral
 
 import matplotlib
 import numpy as np
@@ -45,6 +46,7 @@ STYLE = {
 }
 # Ink and paper of GitHub's pages, for animations: GIF knows no half-transparent pixel, so each theme needs its own.
 THEMES = {"light": ("#1f2328", "#ffffff"), "dark": ("#f0f6fc", "#0d1117")}
+LEVELS = 8  # of grey in an animation: more are hard to see in motion, and cost disk
 DPI = 144  # twice what the page asks for, so that it is sharp on dense screens
 
 # Every function that draws wears it: matplotlib reads most of a style when something is drawn, not when it is shown.
@@ -140,7 +142,7 @@ def gif(
     scale: int = 5,
     milliseconds: int = 60,
 ) -> bytes:
-    """Digits in motion, as an animated GIF that repeats for ever.
+    """Digits in motion, as an animated GIF that repeats for ever. Equal frames in a row become one that stays longer.
 
     frames: (F, 1, 28, 28), or (F, N, 1, 28, 28) for N digits side by side, float; clipped to [0, 1].
     label_rows: (F, K) class weights in [0, 1], drawn as K bars below the digits; None leaves them out.
@@ -149,14 +151,13 @@ def gif(
     square, which is what noise needs. scale: int ≥ 1, dots per pixel. milliseconds: of one frame, a multiple of 10.
     Raises ValueError.
     """
-    frames = frames[:, None] if frames.ndim == 4 else frames
-    if frames.ndim != 5 or frames.shape[2:] != (1, 28, 28) or 0 in frames.shape or not frames.is_floating_point():
-        raise ValueError(f"frames must be floats (F, 1, 28, 28) or (F, N, 1, 28, 28), got {tuple(frames.shape)}")
+    if frames.ndim not in (4, 5) or frames.shape[-3:] != (1, 28, 28) or 0 in frames.shape:
+        raise ValueError(f"frames must be (F, 1, 28, 28) or (F, N, 1, 28, 28), got {tuple(frames.shape)}")
     if label_rows is not None and (label_rows.ndim != 2 or len(label_rows) != len(frames)):
         raise ValueError(f"label_rows must be one row for each of {len(frames)} frames, got {tuple(label_rows.shape)}")
-    if scale < 1 or scale != int(scale):
+    if not isinstance(scale, Integral) or scale < 1:
         raise ValueError(f"scale must be an integer ≥ 1, got {scale!r}")
-    if milliseconds < 10 or milliseconds % 10:
+    if not isinstance(milliseconds, Integral) or milliseconds < 10 or milliseconds % 10:
         raise ValueError(f"milliseconds must be a multiple of 10, the unit of a GIF's clock, got {milliseconds!r}")
     ink, paper, blue = (np.array(ImageColor.getrgb(color)[:3]) for color in (ink, paper, BLUE))
 
@@ -164,22 +165,18 @@ def gif(
     palette = [*(paper + (ink - paper) * level / (LEVELS - 1) for level in range(LEVELS)), blue]
     palette = np.concatenate(palette).round().astype(int).tolist()
     pictures = []
-    for i, digits in enumerate(frames.detach().float().cpu().clamp(0, 1).squeeze(2)):
-        picture = Image.fromarray(_enlarge(np.concatenate(list(digits.numpy()), axis=1), scale, smooth))
+    for i, digits in enumerate(frames.detach().float().cpu().clamp(0, 1).reshape(len(frames), -1, 28, 28).numpy()):
+        picture = Image.fromarray(_enlarge(np.concatenate(list(digits), axis=1), scale, smooth))
         if label_rows is not None:
             picture = _with_bars(picture, label_rows[i].tolist())
-        pictures.append(picture)
-    for picture in pictures:
         picture.putpalette(palette)
+        pictures.append(picture)
     animation = io.BytesIO()
     # A frame that is cleared before the next (2) is what transparency needs; one that stays (1) takes less room.
     clear = {"transparency": 0, "disposal": 2} if transparent else {"disposal": 1}
     more = {"save_all": True, "append_images": pictures[1:], "duration": milliseconds, "loop": 0, "optimize": False}
     pictures[0].save(animation, format="gif", **more, **clear)
     return animation.getvalue()
-
-
-LEVELS = 8  # of grey: more can't be seen in motion, and cost disk
 
 
 def _enlarge(image: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
