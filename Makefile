@@ -14,7 +14,7 @@ help:
 	@echo "make test        unit tests, nbval on every stored notebook, papermill with other parameters"
 	@echo "make lint        ruff on code and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
-	@echo "make figures     the README's pictures, from the stored notebooks"
+	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (45 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"

@@ -6,7 +6,7 @@ from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from ddpm_lib.data import load_mnist
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.precision import best_device, describe_machine
-from ddpm_lib.sampling import sample, sample_steps
+from ddpm_lib.sampling import morph, sample, sample_steps
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.training import TrainConfig, TrainRecord, train
 from ddpm_lib.unet import UNet, UNetConfig
@@ -26,6 +26,7 @@ __all__ = [
     "describe_machine",
     "load_checkpoint",
     "load_mnist",
+    "morph",
     "read_metadata",
     "sample",
     "sample_steps",

@@ -5,6 +5,7 @@ answer and with the mistakes that people make. It never raises: it returns a `Ve
 """
 
 import functools
+import itertools
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,11 +55,15 @@ def _judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *i
         got = torch.as_tensor(got, dtype=want.dtype)
     except (TypeError, ValueError, RuntimeError):
         return Verdict("wrong", f"the answer should be a tensor or a number, got {type(got).__name__}")
-    if got.shape == want.shape and torch.allclose(got, want, atol=1e-4, rtol=1e-4):
+
+    def is_like(answer: object) -> bool:
+        answer = torch.as_tensor(answer, dtype=want.dtype)
+        return got.shape == answer.shape and torch.allclose(got, answer, atol=1e-4, rtol=1e-4)
+
+    if is_like(want):
         return Verdict("passed", "right on fresh random inputs")
-    for diagnosis, mistake in mistakes.items():
-        wrong = torch.as_tensor(mistake(*inputs), dtype=want.dtype)
-        if got.shape == wrong.shape and torch.allclose(got, wrong, atol=1e-4, rtol=1e-4):
+    for diagnosis, mistake in mistakes.items():  # some of them have a shape of their own
+        if is_like(mistake(*inputs)):
             return Verdict("wrong", diagnosis)
     if got.shape != want.shape:
         return Verdict("wrong", f"the answer should have shape {tuple(want.shape)}, got {tuple(got.shape)}")
@@ -242,6 +247,82 @@ def ddim_step(attempt: Callable) -> Verdict:
     }
     alpha_bar_t = torch.rand(4, 1, 1, 1) * 0.4 + 0.1
     return _judge(attempt, step, mistakes, _images(4), torch.randn(4, 1, 28, 28), alpha_bar_t, alpha_bar_t + 0.3)
+
+
+# ---------------------------------------------------------------------------- 06 morphing
+
+
+def _one_hot(digit: float) -> Tensor:
+    return torch.eye(10)[round(digit)]
+
+
+@_check
+def soft_label(attempt: Callable) -> Verdict:
+    """attempt(a, b, share) → label row (10,): 1 − share of digit a, share of digit b."""
+    mistakes = {
+        "the shares are swapped: at share 0 the row is digit a": lambda a, b, s: (
+            s * _one_hot(a) + (1 - s) * _one_hot(b)
+        ),
+        "that mixes the class numbers: it is one number, and a label is a row": lambda a, b, s: (1 - s) * a + s * b,
+        "that is the digit whose number lies between: mix the rows, not the class numbers": lambda a, b, s: _one_hot(
+            (1 - s) * a + s * b
+        ),
+        "that is the nearer digit alone: nothing is mixed": lambda a, b, s: _one_hot(b if s > 0.5 else a),
+        "it does not sum to 1: digit a must leave as b comes, so it gets 1 − share": lambda a, b, s: (
+            _one_hot(a) + s * _one_hot(b)
+        ),
+        "digit b is missing": lambda a, b, s: (1 - s) * _one_hot(a),
+        "digit a is missing": lambda a, b, s: s * _one_hot(b),
+    }
+    a, b = int(torch.randint(0, 3, ())), int(torch.randint(7, 10, ()))
+    share = float(torch.rand(()) * 0.2 + 0.55)  # so that the nearer digit is b, and the number between is neither
+    return _judge(attempt, lambda a, b, s: (1 - s) * _one_hot(a) + s * _one_hot(b), mistakes, a, b, share)
+
+
+@_check
+def birthday_rows(attempt: Callable) -> Verdict:
+    """attempt(date, n) → label rows (L + (L − 1)·n, 10): a row for each of the L digits, n mixtures between neighbours.
+
+    date: text such as "07.03.1998"; what isn't a digit is left out.
+    """
+
+    def rows(digits: list[int], shares: list[float], last: bool = True) -> Tensor:
+        """shares: of the later digit, for each row from one digit to the next."""
+        mixed = [(1 - s) * _one_hot(a) + s * _one_hot(b) for a, b in itertools.pairwise(digits) for s in shares]
+        return torch.stack(mixed + [_one_hot(digits[-1])] * last)
+
+    def digits_of(date: str) -> list[int]:
+        return [int(character) for character in date if character.isdigit()]
+
+    def even(n: int) -> list[float]:
+        return [k / (n + 1) for k in range(n + 1)]
+
+    mistakes = {
+        "the zero in front is lost: take the characters of the text, not of a number": lambda date, n: rows(
+            digits_of(date)[1:], even(n)
+        ),
+        "the row of the last digit is missing: add it after the loop": lambda date, n: rows(
+            digits_of(date), even(n), last=False
+        ),
+        "digits in the middle stand there twice: they end one change and begin the next": lambda date, n: rows(
+            digits_of(date), [*even(n), 1.0], last=False
+        ),
+        "the shares are k/n, so each change arrives one frame early: k/(n + 1)": lambda date, n: rows(
+            digits_of(date), [k / n for k in range(n + 1)]
+        ),
+        "each change runs backwards: the earlier digit has 1 − k/(n + 1)": lambda date, n: rows(
+            digits_of(date), [1 - k / (n + 1) for k in range(n + 1)]
+        ),
+        "nothing is mixed: each row is the nearer digit": lambda date, n: rows(
+            digits_of(date), [float(round(share)) for share in even(n)]
+        ),
+        "only the digits themselves: the n mixtures between neighbours are missing": lambda date, n: rows(
+            digits_of(date), [0.0]
+        ),
+    }
+    others = (torch.randperm(9)[:7] + 1).tolist()  # all different: else two mistakes could look the same
+    date = "0{}.{}{}.{}{}{}{}".format(*others)
+    return _judge(attempt, lambda date, n: rows(digits_of(date), even(n)), mistakes, date, 4)
 
 
 # ---------------------------------------------------------------------------- 07 fast sampling

@@ -5,8 +5,10 @@ the colour-blind-safe palette of Okabe & Ito that keep their contrast on both. N
 state, which widget callbacks on other threads corrupt.
 """
 
+import base64
 import io
 from collections.abc import Collection, Sequence
+from numbers import Integral
 
 import matplotlib
 import numpy as np
@@ -14,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 INK = "#767676"  # contrast 4.5 on white, 4.1 on JupyterLab's dark background
@@ -42,6 +44,9 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
+# Ink and paper of GitHub's pages, for animations: GIF knows no half-transparent pixel, so each theme needs its own.
+THEMES = {"light": ("#1f2328", "#ffffff"), "dark": ("#f0f6fc", "#0d1117")}
+LEVELS = 8  # of grey in an animation: more are hard to see in motion, and cost disk
 DPI = 144  # twice what the page asks for, so that it is sharp on dense screens
 
 # Every function that draws wears it: matplotlib reads most of a style when something is drawn, not when it is shown.
@@ -125,6 +130,90 @@ def show(fig: Figure, alt: str, handle: object | None = None) -> object:
         return display(data, metadata=metadata, raw=True, display_id=True)
     handle.update(data, metadata=metadata, raw=True)
     return handle
+
+
+def gif(
+    frames: Tensor,
+    label_rows: Tensor | None = None,
+    ink: str = "#ffffff",
+    paper: str = "#000000",
+    transparent: bool = False,
+    smooth: bool = True,
+    scale: int = 5,
+    milliseconds: int = 60,
+) -> bytes:
+    """Digits in motion, as an animated GIF that repeats for ever. Equal frames in a row become one that stays longer.
+
+    frames: (F, 1, 28, 28), or (F, N, 1, 28, 28) for N digits side by side, float; clipped to [0, 1].
+    label_rows: (F, K) class weights in [0, 1], drawn as K bars below the digits; None leaves them out.
+    ink, paper: colours of 1 and 0. transparent: the page shows where nothing but paper would be.
+    smooth: True draws the outline of a stroke, as a pen would, and hides single pixels; False shows each pixel as a
+    square, which is what noise needs. scale: int ≥ 1, dots per pixel. milliseconds: of one frame, a multiple of 10.
+    Raises ValueError.
+    """
+    if frames.ndim not in (4, 5) or frames.shape[-3:] != (1, 28, 28) or 0 in frames.shape:
+        raise ValueError(f"frames must be (F, 1, 28, 28) or (F, N, 1, 28, 28), got {tuple(frames.shape)}")
+    if label_rows is not None and (label_rows.ndim != 2 or len(label_rows) != len(frames)):
+        raise ValueError(f"label_rows must be one row for each of {len(frames)} frames, got {tuple(label_rows.shape)}")
+    if not isinstance(scale, Integral) or scale < 1:
+        raise ValueError(f"scale must be an integer ≥ 1, got {scale!r}")
+    if not isinstance(milliseconds, Integral) or milliseconds < 10 or milliseconds % 10:
+        raise ValueError(f"milliseconds must be a multiple of 10, the unit of a GIF's clock, got {milliseconds!r}")
+    ink, paper, blue = (np.array(ImageColor.getrgb(color)[:3]) for color in (ink, paper, BLUE))
+
+    # Index 0 is paper, 1 … LEVELS − 1 are mixtures of paper and ink, LEVELS is blue.
+    palette = [*(paper + (ink - paper) * level / (LEVELS - 1) for level in range(LEVELS)), blue]
+    palette = np.concatenate(palette).round().astype(int).tolist()
+    pictures = []
+    for i, digits in enumerate(frames.detach().float().cpu().clamp(0, 1).reshape(len(frames), -1, 28, 28).numpy()):
+        picture = Image.fromarray(_enlarge(np.concatenate(list(digits), axis=1), scale, smooth))
+        if label_rows is not None:
+            picture = _with_bars(picture, label_rows[i].tolist())
+        picture.putpalette(palette)
+        pictures.append(picture)
+    animation = io.BytesIO()
+    # A frame that is cleared before the next (2) is what transparency needs; one that stays (1) takes less room.
+    clear = {"transparency": 0, "disposal": 2} if transparent else {"disposal": 1}
+    more = {"save_all": True, "append_images": pictures[1:], "duration": milliseconds, "loop": 0, "optimize": False}
+    pictures[0].save(animation, format="gif", **more, **clear)
+    return animation.getvalue()
+
+
+def _enlarge(image: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
+    """Levels of grey as uint8, `scale` times as large as image, which lies in [0, 1]."""
+    height, width = image.shape
+    if smooth:
+        large = Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
+        edge = np.clip((np.asarray(large) - 0.2) / 0.6, 0, 1)
+        large = edge**2 * (3 - 2 * edge)  # blurred by the enlargement; steeper, it is an outline again
+    else:
+        large = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    return (large * (LEVELS - 1)).round().astype(np.uint8)
+
+
+def _with_bars(picture: Image.Image, weights: Sequence[float], tall: int = 36) -> Image.Image:
+    """The picture (a palette's indices) with a bar and its class number for each weight below it."""
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 13)
+    whole = Image.new("L", (picture.width, picture.height + tall + 24), 0)
+    whole.paste(picture, (0, 0))
+    pen = ImageDraw.Draw(whole)
+    floor = picture.height + tall
+    for k, weight in enumerate(weights):
+        middle = round((k + 0.5) * picture.width / len(weights))
+        half = max(2, round(0.3 * picture.width / len(weights)))
+        pen.rectangle((middle - half, floor - round(weight * tall), middle + half, floor + 1), fill=LEVELS)
+        number = Image.new("L", (2 * half + 16, 20), 0)
+        ImageDraw.Draw(number).text((number.width / 2, 10), str(k), fill=LEVELS - 1, font=font, anchor="mm")
+        whole.paste(number, (middle - number.width // 2, floor + 4))
+    return whole
+
+
+def show_gif(animation: bytes, alt: str) -> None:
+    """Display an animated GIF in a notebook, with `alt` as the text for those who can't see it."""
+    from IPython.display import display
+
+    data = {"image/gif": base64.b64encode(animation).decode(), "text/plain": alt}
+    display(data, metadata={"image/gif": {"alt": alt}}, raw=True)
 
 
 def _label_ends(axes: Axes, x: float, ends: dict[str, float], colors: Sequence[str]) -> None:

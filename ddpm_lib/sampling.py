@@ -16,7 +16,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor, nn
 
-from ddpm_lib.ddpm import DDPM, check_generator, check_w, draw, label_rows
+from ddpm_lib.ddpm import DDPM, check_generator, check_images, check_w, draw, label_rows
 from ddpm_lib.precision import autocast
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -30,12 +30,14 @@ def sample(
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
     eta: float = 0.0,
+    x_T: Tensor | None = None,
 ) -> Tensor:
     """Draw one image for each label: the end of `sample_steps`, as (B, 1, 28, 28) in [0, 1].
 
     Arguments and errors are those of `sample_steps`.
     """
-    for x_0, _ in sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta):  # noqa: B007
+    strip = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta, x_T)
+    for x_0, _ in strip:  # noqa: B007
         pass
     return (x_0.clamp(-1, 1) + 1) / 2
 
@@ -49,6 +51,7 @@ def sample_steps(
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
     eta: float = 0.0,
+    x_T: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x_s, x̂_0) after each of the steps from t = T down to 0: the film strip of the reverse process.
 
@@ -58,10 +61,10 @@ def sample_steps(
     guidance_interval: (t_min, t_max); w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
     generator: source of all randomness; None is torch's own.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
+    x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) that all images share; None draws it, one for each image.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
-    if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
-        raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
+    _check_model(ddpm)
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
     w = check_w(w, len(y))
     if sampler not in SAMPLERS:
@@ -73,13 +76,19 @@ def sample_steps(
     check_generator(generator)
     if not isinstance(eta, Real) or not 0 <= eta <= (1 if sampler == "ddim" else 0):
         raise ValueError(f'eta must lie in [0, 1] for "ddim" and be 0 for other samplers, got {eta!r}')
-    return _reverse_process(ddpm, y, w, sampler, time_steps(T, steps), t_min, t_max, generator, eta)
+    if x_T is not None:
+        check_images("x_T", x_T)
+        if len(x_T) not in (1, len(y)):
+            raise ValueError(f"x_T must hold 1 image or one for each of the {len(y)} labels, got {len(x_T)}")
+    return _reverse_process(ddpm, y, w, sampler, time_steps(T, steps), t_min, t_max, generator, eta, x_T)
 
 
-def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta) -> Iterator[tuple[Tensor, Tensor]]:
+def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x_T) -> Iterator[tuple[Tensor, Tensor]]:
     schedule, device = ddpm.schedule, ddpm.schedule.alpha_bar.device
     y = y.to(device)
-    x_t = draw(torch.randn, (len(y), 1, 28, 28), generator).to(device)
+    if x_T is None:
+        x_T = draw(torch.randn, (len(y), 1, 28, 28), generator)
+    x_t = x_T.to(device, torch.float32).expand(len(y), -1, -1, -1)
     z, previous = None, None
     if isinstance(ddpm, DDPM):
         with torch.inference_mode():
@@ -101,6 +110,54 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta) -
             previous = x_0_hat, now
         # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
         yield x_t.clone(), x_0_hat.clone()
+
+
+def morph(
+    ddpm: DDPM,
+    labels: Tensor,
+    frames_per_change: int = 12,
+    hold: int = 4,
+    w: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw one digit turning into the next: DDIM from ONE shared noise x_T, so that only the label row moves.
+
+    ddpm: as in `sample_steps`. labels, frames_per_change, hold: as in `morph_rows`, which says the F rows.
+    w: finite number, the guidance weight. generator: source of x_T; None is torch's own.
+    Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
+    draws for that label alone from the same generator. Raises ValueError before any work.
+    """
+    _check_model(ddpm)
+    rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
+    w = float(check_w(w, batch=1))
+    x_T = draw(torch.randn, (1, 1, 28, 28), generator)
+    # Each row is drawn once: faster, and held frames are equal to the last bit.
+    rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
+    return sample(ddpm, rows, w=w, sampler="ddim", steps=min(20, ddpm.schedule.T), x_T=x_T)[place]
+
+
+def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_classes: int = 10) -> Tensor:
+    """The label row of each frame of a morph: (F, K), F = L·hold + (L − 1)·frames_per_change.
+
+    Each label stands for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
+    y = (1 − k/(n+1))·a + k/(n+1)·b.
+
+    labels: (L,) integers or (L, K) rows that each sum to 1, L ≥ 2. frames_per_change: int ≥ 1. hold: int ≥ 0.
+    Raises ValueError.
+    """
+    ends = label_rows(labels, num_classes, name="labels")
+    if len(ends) < 2:
+        raise ValueError(f"labels must be at least 2, got {len(ends)}: there is nothing to morph into")
+    if (ends.sum(dim=1) == 0).any():
+        raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
+    for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be an integer ≥ {least}, got {value!r:.60}")
+    share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
+    rows = [ends[0].expand(hold, -1)]
+    for a, b in pairwise(ends):
+        rows += [(1 - share) * a + share * b, b.expand(hold, -1)]
+    return torch.cat(rows)
 
 
 def time_steps(T: int, steps: int) -> list[int]:
@@ -167,6 +224,11 @@ def evaluating(model: nn.Module | object) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _check_model(ddpm: object) -> None:
+    if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
+        raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
 
 
 def _check_interval(interval: tuple[int, int] | None, T: int) -> tuple[float, float]:

@@ -4,6 +4,7 @@ For each check: two right answers, written differently, and every mistake that t
 learner would; the key is part of the diagnosis. A last test makes sure that no check and no diagnosis is left out.
 """
 
+import itertools
 import math
 import types
 
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ddpm_lib import checks
+from ddpm_lib.sampling import morph_rows
 
 
 def joined(h, *embeddings, first=True):
@@ -41,6 +43,32 @@ def always_the_same_rows(y, p):
     return y * (torch.rand(len(y), 1, generator=torch.Generator().manual_seed(0)) >= p)
 
 
+def soft(a, b, share):
+    row = [0.0] * 10
+    row[a] += 1 - share
+    row[b] += share
+    return torch.tensor(row)
+
+
+def one_hot(digit):
+    return F.one_hot(torch.tensor(int(digit)), 10).float()
+
+
+def frame_by_frame(shares, last=True, digits=lambda date: [int(c) for c in date if c in "0123456789"]):
+    """The rows of a date, with shares(n) of the later digit in the frames of each change."""
+
+    def attempt(date, n):
+        labels, rows = digits(date), []
+        for a, b in itertools.pairwise(labels):
+            for share in shares(n):
+                rows.append(soft(a, b, share))
+        if last:
+            rows.append(one_hot(labels[-1]))
+        return torch.stack(rows)
+
+    return attempt
+
+
 RIGHT = {
     "add_noise": [
         lambda x, a, e: torch.sqrt(a) * x + torch.sqrt(1 - a) * e,
@@ -67,6 +95,14 @@ RIGHT = {
     "ddim_step": [
         lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
         lambda x, e, a, b: (b / a).sqrt() * x + ((1 - b).sqrt() - (b * (1 - a) / a).sqrt()) * e,
+    ],
+    "soft_label": [
+        soft,
+        lambda a, b, share: torch.lerp(one_hot(a), one_hot(b), share),
+    ],
+    "birthday_rows": [
+        frame_by_frame(lambda n: torch.linspace(0, 1, n + 2)[:-1].tolist()),
+        lambda date, n: morph_rows([int(c) for c in date.replace(".", "")], n, hold=1),
     ],
     "time_steps": [
         lambda T, n: torch.linspace(T, 0, n + 1).round().long(),
@@ -136,6 +172,27 @@ MISTAKES = {
         "not of time s": lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - a).sqrt() * e,
         "t and s are swapped": lambda x, e, a, b: (a / b).sqrt() * (x - (1 - b).sqrt() * e) + (1 - a).sqrt() * e,
         "forgot to divide": lambda x, e, a, b: b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+    },
+    "soft_label": {
+        "shares are swapped": lambda a, b, share: soft(b, a, share),
+        "mixes the class numbers": lambda a, b, share: a + share * (b - a),
+        "number lies between": lambda a, b, share: one_hot(a + share * (b - a) + 0.5),
+        "nearer digit alone": lambda a, b, share: one_hot(a) if share < 0.5 else one_hot(b),
+        "does not sum to 1": lambda a, b, share: one_hot(a) + one_hot(b) * share,
+        "digit b is missing": lambda a, b, share: one_hot(a) * (1 - share),
+        "digit a is missing": lambda a, b, share: one_hot(b) * share,
+    },
+    "birthday_rows": {
+        "the zero in front is lost": frame_by_frame(
+            lambda n: [k / (n + 1) for k in range(n + 1)],
+            digits=lambda date: [int(c) for c in str(int(date.replace(".", "")))],
+        ),
+        "row of the last digit is missing": frame_by_frame(lambda n: [k / (n + 1) for k in range(n + 1)], last=False),
+        "stand there twice": frame_by_frame(lambda n: torch.linspace(0, 1, n + 2).tolist(), last=False),
+        "one frame early": frame_by_frame(lambda n: torch.linspace(0, 1, n + 1).tolist()),
+        "runs backwards": frame_by_frame(lambda n: [(n + 1 - k) / (n + 1) for k in range(n + 1)]),
+        "nothing is mixed": frame_by_frame(lambda n: [int(k / (n + 1) > 0.5) for k in range(n + 1)]),
+        "only the digits themselves": lambda date, n: torch.stack([one_hot(c) for c in date if c.isdigit()]),
     },
     "time_steps": {
         "the times rise": lambda T, n: torch.arange(0, T + 1, T // n),

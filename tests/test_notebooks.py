@@ -83,14 +83,15 @@ def test_stored_notebook(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_figure_has_alt_text(path):
     pictures = [
-        output
+        (kind, output)
         for cell in read(path).cells
         for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
+        for kind in ("image/png", "image/gif")
+        if kind in output.get("data", {})
     ]
-    assert pictures
-    for output in pictures:
-        alt = output.metadata["image/png"]["alt"]
+    assert "image/png" in [kind for kind, _ in pictures], "an animation alone doesn't show everywhere"
+    for kind, output in pictures:
+        alt = output.metadata[kind]["alt"]
         assert len(alt) > 40
         assert output.data["text/plain"] == alt, "a terminal shows the same words"
 
@@ -109,6 +110,10 @@ OTHER_PARAMETERS = {
     "02_unet": ({"widths": [8, 16, 24], "seed": 1}, None),
     "03_training": ({"budget_seconds": 6, "budget_eps_seconds": 4, "widths": [8, 16, 24], "seed": 1}, None),
     "04_guided_sampling": ({"weights": [0, 3], "grid_steps": 8, "seed": 1, "samples_per_weight": 50}, "measure"),
+    "06_morphing": (
+        {"pair": [4, 9], "animated_seeds": [1], "frames_per_change": 2, "hold": 1, "noises": 4, "denoise_steps": 5},
+        "read",
+    ),
 }
 
 
@@ -120,6 +125,8 @@ def test_other_parameters_change_the_result(path, tmp_path):
     checkpoint = tmp_path / "folder that nobody made" / "ddpm.safetensors"
     if path.stem == "03_training":
         parameters = parameters | {"checkpoint_path": str(checkpoint)}
+    if path.stem == "06_morphing":
+        parameters = parameters | {"figures_dir": str(checkpoint.parent)}
     executed = papermill.execute_notebook(
         path, tmp_path / path.name, parameters, cwd=path.parent, progress_bar=False, execution_timeout=300
     )
@@ -132,3 +139,7 @@ def test_other_parameters_change_the_result(path, tmp_path):
         assert different & deterministic or path.stem == "03_training"
     if path.stem == "03_training":
         assert load_checkpoint(checkpoint).unet.config.widths == (8, 16, 24)
+    if path.stem == "06_morphing":
+        assert {file.name for file in checkpoint.parent.iterdir()} == {
+            "denoise.gif", "morph_dark.gif", "morph_light.gif",
+        }  # fmt: skip

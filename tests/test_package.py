@@ -139,7 +139,7 @@ def test_the_public_names_that_exist_are_exported():
         node.name for name in SOURCES for node in tree(name).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     assert set(PUBLIC) & defined <= set(ddpm_lib.__all__)
-    assert set(PUBLIC) - {"morph"} <= defined  # morph comes later
+    assert set(PUBLIC) <= defined
 
 
 def test_everything_that_is_exported_exists_and_says_what_it_is():

@@ -1,5 +1,6 @@
 """Figures: what is in them, that both themes can read them, and that no global state of matplotlib is touched."""
 
+import base64
 import io
 from types import SimpleNamespace
 
@@ -238,3 +239,122 @@ def test_small_multiples_have_a_panel_for_each_title_with_its_own_scale_and_refe
     assert [text.get_text() for text in left.get_xticklabels()] == ["1", "10", "100"]
     assert "floor" in texts(fig)
     assert texts(fig).count("one") == 1, "curves are named once"
+
+
+# ---------------------------------------------------------------------------- animations
+
+
+def frames_of(animation):
+    """The frames as RGBA arrays, and how long each stays, in milliseconds."""
+    picture = Image.open(io.BytesIO(animation))
+    assert picture.format == "GIF"
+    frames, durations = [], []
+    for i in range(picture.n_frames):
+        picture.seek(i)
+        frames.append(np.asarray(picture.convert("RGBA")))
+        durations.append(picture.info["duration"])
+    return frames, durations
+
+
+@pytest.fixture
+def moving():
+    """Five frames of a square on its way to the right."""
+    frames = torch.zeros(5, 1, 28, 28)
+    for i in range(5):
+        frames[i, :, 8:16, 4 + i : 12 + i] = 1
+    return frames
+
+
+def test_a_gif_holds_the_frames_pixel_by_pixel(moving):
+    frames, durations = frames_of(plots.gif(moving, smooth=False, scale=3, milliseconds=50))
+    assert durations == [50] * 5
+    for frame, image in zip(frames, moving, strict=True):
+        assert frame.shape == (84, 84, 4)
+        assert (frame[..., 3] == 255).all()
+        want = image[0].numpy().repeat(3, 0).repeat(3, 1) * 255
+        for channel in range(3):
+            assert (frame[..., channel] == want).all()
+
+
+def test_a_gif_repeats_for_ever_and_says_so_before_its_first_frame(moving):
+    assert b"NETSCAPE2.0\x03\x01\x00\x00" in plots.gif(moving)
+
+
+def test_frames_that_are_held_become_one_that_stays(moving):
+    held = moving.repeat_interleave(torch.tensor([4, 1, 1, 1, 3]), dim=0)
+    _, durations = frames_of(plots.gif(held, torch.eye(10)[[2] * len(held)], milliseconds=60))
+    assert durations == [240, 60, 60, 60, 180]
+    assert len(plots.gif(held)) < 1.01 * len(plots.gif(moving))
+
+
+@pytest.mark.parametrize("theme", plots.THEMES)
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_transparent_gif_shows_ink_on_the_page_and_leaves_no_trace_of_earlier_frames(theme, smooth, moving):
+    ink, paper = plots.THEMES[theme]
+    frames, _ = frames_of(plots.gif(moving, None, ink, paper, transparent=True, smooth=smooth))
+    for i, frame in enumerate(frames):
+        assert frame[60, 5 * (8 + i)].tolist() == [*(round(255 * c) for c in matplotlib.colors.to_rgb(ink)), 255]
+        assert frame[0, 0, 3] == 0
+        assert frame[60, 5 * (i + 2), 3] == 0  # where the square was
+        assert (frame[..., 3] > 0).mean() == pytest.approx(64 / 784, rel=0.1)
+    assert contrast(ink, paper) > 12
+
+
+def test_smooth_is_an_outline_without_single_grey_pixels():
+    frames = torch.zeros(2, 1, 28, 28)
+    frames[:, 0, 4:24, 10:15] = 1
+    frames[:, 0, 2, 2] = 0.15  # a grain of noise
+    frames[1, 0, 20:24, 15:20] = 1
+    smooth, square = (frames_of(plots.gif(frames, smooth=smooth, scale=6))[0][0][..., 0] for smooth in (True, False))
+    assert square[15, 15] > 0
+    assert smooth[15, 15] == 0
+    assert smooth[84, 75] == square[84, 75] == 255
+    assert ((smooth > 0) != (square > 0)).mean() < 0.05
+
+
+def test_digits_stand_side_by_side_above_the_bars_of_their_label_row(moving):
+    rows = torch.zeros(5, 10)
+    rows[:, 3], rows[:, 8] = torch.linspace(1, 0, 5), torch.linspace(0, 1, 5)
+    frames, _ = frames_of(plots.gif(torch.stack([moving, moving.flip(0)], dim=1), rows, smooth=False))
+    blue = np.array([round(255 * c) for c in matplotlib.colors.to_rgb(plots.BLUE)])
+    for i, frame in enumerate(frames):
+        assert frame.shape[1] == 2 * 140
+        assert frame[60, 5 * (8 + i), 0] == 255
+        assert frame[60, 140 + 5 * (8 + 4 - i), 0] == 255
+        is_blue = (frame[..., :3] == blue).all(axis=-1)
+        assert not is_blue[:140].any()
+        tall = [is_blue[:, round((k + 0.5) * 28)].sum() for k in range(10)]
+        assert tall[3] - tall[0] == round(36 * rows[i, 3].item())
+        assert tall[8] - tall[0] == round(36 * rows[i, 8].item())
+        assert len({tall[k] for k in (0, 1, 2, 4, 5, 6, 7, 9)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("frames", {"frames": torch.rand(3, 28, 28)}),
+        ("frames", {"frames": torch.rand(0, 1, 28, 28)}),
+        ("frames", {"frames": torch.rand(2, 3, 28, 28)}),
+        ("label_rows", {"label_rows": torch.eye(10)[:3]}),
+        ("label_rows", {"label_rows": torch.ones(5)}),
+        ("scale", {"scale": 0}),
+        ("scale", {"scale": 1.5}),
+        ("milliseconds", {"milliseconds": 0}),
+        ("milliseconds", {"milliseconds": 66}),
+        ("color", {"ink": "a colour"}),
+    ],
+)
+def test_a_gif_of_what_it_cannot_show_is_refused(name, arguments, moving):
+    with pytest.raises(ValueError, match=name):
+        plots.gif(**({"frames": moving} | arguments))
+
+
+def test_show_gif_gives_the_animation_with_alt_text(monkeypatch, moving):
+    seen = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: seen.append((data, metadata)))
+    animation = plots.gif(moving)
+    plots.show_gif(animation, "A square on its way to the right.")
+    ((data, metadata),) = seen
+    assert base64.b64decode(data["image/gif"]) == animation
+    assert data["text/plain"] == "A square on its way to the right."
+    assert metadata["image/gif"]["alt"] == "A square on its way to the right."

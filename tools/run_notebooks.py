@@ -2,7 +2,8 @@
 
     python tools/run_notebooks.py course [-p NAME VALUE]... [NOTEBOOK...]   into build/course/; `make course`
     python tools/run_notebooks.py store [NOTEBOOK...]                       refresh stored outputs; `make notebooks`
-    python tools/run_notebooks.py figures                                   figures/ from stored outputs; `make figures`
+    python tools/run_notebooks.py figures                                   figures/ from stored outputs, animations
+                                                                            from a run; `make figures`
 
 A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes to every notebook that has it.
 """
@@ -169,8 +170,17 @@ def write_readme_table(runs: list[Run]) -> None:
 
 
 def figures() -> None:
-    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png."""
+    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png, and animations by a run.
+
+    Animations aren't all stored: a notebook with the parameter figures_dir is executed, and writes its own there.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
     for path in find_notebooks([]):
+        if "figures_dir" in papermill.inspect_notebook(path):
+            run = execute(path, BUILD / path.name, {"figures_dir": str(FIGURES)})
+            print(f"{run.notebook}: {run.error or 'wrote its animations'}")
+            if run.error:
+                sys.exit(1)
         for cell, image in stored_figures(nbformat.read(path, 4)):
             for tag in cell.metadata.get("tags", []):
                 if tag.startswith("figure:"):
