@@ -12,7 +12,6 @@ loop. Nothing here touches pyplot, an Output widget or torch's own generator, wh
 import html
 import io
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -96,13 +95,12 @@ def _labels(state: LabState, n: int = 10) -> Tensor:
 
 def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(t, x_t, x̂_0) after each step, from the noise of the state's seed; with weights, label by label all of them."""
-    times, generator = time_steps(ddpm.schedule.T, state.steps)[1:], torch.Generator().manual_seed(state.seed)
-    w, x_T = state.w, None
+    generator, w, x_T = torch.Generator().manual_seed(state.seed), state.w, None
     if weights is not None:
         x_T = torch.randn(len(labels), 1, 28, 28, generator=generator).repeat_interleave(len(weights), dim=0)
         w, labels = torch.tensor(weights).repeat(len(labels)), labels.repeat_interleave(len(weights))
     walk = sample_steps(ddpm, labels, w, state.sampler, state.steps, state.guidance_interval, generator, x_T=x_T)
-    for t, (x_t, x_0_hat) in zip(times, walk, strict=True):
+    for t, (x_t, x_0_hat) in zip(time_steps(ddpm.schedule.T, state.steps)[1:], walk, strict=True):
         tick()
         yield t, x_t, x_0_hat
 
@@ -147,10 +145,10 @@ def _film(ddpm, state, tick) -> LabPicture:
 
 
 def _noise(ddpm, state, tick) -> LabPicture:
-    labels, between = _labels(state), time_steps(ddpm.schedule.T, state.steps)[1:-1]
-    if not between:
-        raise ValueError("this view stops on the way, so it needs at least 2 steps")
-    t = min(between, key=lambda time: abs(time - state.t))
+    labels = _labels(state)
+    if state.steps < 2:
+        raise ValueError(f"this view stops on the way, so it needs at least 2 steps, got {state.steps}")
+    t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda time: abs(time - state.t))
     walk = _walk(ddpm, state, labels, tick)
     x_t = next(x for time, x, _ in walk if time == t)
     _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
@@ -239,17 +237,18 @@ class GuidanceLab(ipywidgets.VBox):
         self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip="the next seed")
         self.steps = ipywidgets.IntSlider(min(20, T), min=1, max=min(100, T), description="steps")
         self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
-        self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="guide at t")
+        self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
         self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
-        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from digit")
-        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to digit")
-        self.share = ipywidgets.IntSlider(50, min=0, max=100, description="mix in %")
-        self.play = ipywidgets.Play(0, max=100, step=2, interval=100, repeat=True, description="play the morph")
+        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
+        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
+        self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of it")
+        self.play = ipywidgets.Play(50, max=100, step=2, interval=100, repeat=True, description="play the morph")
         ipywidgets.jslink((self.play, "value"), (self.share, "value"))
 
-        self.picture = _Picture(format="png")
-        self.readout, self.caption, self.status = (ipywidgets.HTML() for _ in range(3))
-        self._columns, self._rows = ipywidgets.HTML(), ipywidgets.HTML()
+        self.picture = _Picture(format="png").add_class("guidance-lab-image")
+        names = "readout", "caption", "status", "columns", "rows"
+        texts = [ipywidgets.HTML().add_class(f"guidance-lab-{name}") for name in names]
+        self.readout, self.caption, self.status, self._columns, self._rows = texts
         self._stop = _box("stop", self.t)
         self._mix = _box("mix", self.first, self.second, self.share, self.play)
         super().__init__([
@@ -265,21 +264,12 @@ class GuidanceLab(ipywidgets.VBox):
             self.status,
         ])  # fmt: skip
         self.add_class("guidance-lab")
-        for name in ("readout", "_columns", "_rows", "picture", "caption", "status"):
-            getattr(self, name).add_class(
-                "guidance-lab-image" if name == "picture" else f"guidance-lab-{name.strip('_')}"
-            )
-
         self._news, self._wanted, self._working = threading.Condition(), None, False
         self._show(self.state)
         self.new_noise.on_click(lambda _: self.seed.set_trait("value", self.seed.value + 1))
-        for control in self._controls:
+        for control in (self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t,
+                        self.first, self.second, self.share):  # fmt: skip
             control.observe(self._changed, names="value")
-
-    @property
-    def _controls(self) -> list[ipywidgets.Widget]:
-        return [self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t, self.first,
-                self.second, self.share]  # fmt: skip
 
     @property
     def state(self) -> LabState:
@@ -315,24 +305,32 @@ class GuidanceLab(ipywidgets.VBox):
 
     def _show(self, state: LabState, coarse: bool = False) -> None:
         """Draw and show one picture. A coarse one is always finished, so that a long drag shows some."""
-        start = time.perf_counter()
 
         def tick() -> None:
             if not coarse and self._wanted is not None:
                 raise _Superseded
-            if time.perf_counter() - start > PATIENCE:
-                self.status.value = "computing…"
 
+        late = threading.Timer(PATIENCE, self._say_late)
+        late.start()
+        message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
         try:
             self._stop.layout.display = None if state.view in ("film", "noise") else "none"
             self._mix.layout.display = None if state.view == "mix" else "none"
+            self.digit.disabled = state.view == "mix"
             drawn = replace(state, steps=COARSE_STEPS) if coarse else state
             self._present(drawn, draw(self.ddpm, drawn, tick))
-            self.status.value = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
         except _Superseded:
-            pass
+            message = self.status.value
         except Exception as error:  # whatever it is, the learner reads it here; a thread's exception would be lost
-            self.status.value = f'<span role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</span>'
+            message = f'<span role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</span>'
+        with self._news:
+            late.cancel()
+            self.status.value = message
+
+    def _say_late(self) -> None:
+        with self._news:
+            if not threading.current_thread().finished.is_set():  # cancelled while it waited for the lock
+                self.status.value = "computing…"
 
     def _present(self, state: LabState, picture: LabPicture) -> None:
         self.picture.value = png(picture.pixels)
@@ -371,10 +369,12 @@ STYLE = """<style>
 .guidance-lab { max-width: 720px; padding: 14px 20px 8px; margin: 4px 0; overflow: hidden;
   border: 1px solid var(--jp-border-color2); border-radius: 8px; }
 .guidance-lab .widget-html-content { line-height: 1.45; }
+.guidance-lab > .widget-toggle-buttons { width: 100%; flex-flow: row nowrap; align-items: center; }
 .guidance-lab > .widget-toggle-buttons .widget-toggle-button { border-radius: 4px; }
 .guidance-lab > .widget-toggle-buttons .mod-active { background: var(--jp-brand-color1); color: white; }
 .guidance-lab-w { margin: 8px 0; }
-.guidance-lab-w .widget-slider { width: 100%; font-size: 16px; font-weight: 600; --jp-widgets-inline-label-width: 40px; }
+.guidance-lab-w .widget-slider { width: 100%; font-size: 16px; font-weight: 600; }
+.guidance-lab-w, .guidance-lab > .widget-toggle-buttons { --jp-widgets-inline-label-width: 40px; }
 .guidance-lab-w .noUi-handle { background: var(--jp-brand-color1); border-color: var(--jp-brand-color1); }
 .guidance-lab-controls, .guidance-lab-mix { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .guidance-lab-controls > *, .guidance-lab-mix > * { width: auto; min-width: 0; --jp-widgets-inline-label-width: 62px; }
