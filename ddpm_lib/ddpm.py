@@ -8,6 +8,7 @@ Sources   loss: Ho et al. 2020, arXiv:2006.11239, algorithm 1 · guidance and la
           stratified t: Kingma et al. 2021, arXiv:2107.00630
 """
 
+import copy
 import math
 from collections.abc import Callable
 from numbers import Real
@@ -88,6 +89,18 @@ class DDPM(nn.Module):
         if isinstance(w, Tensor):
             w = w.to(x_t).view(-1, 1, 1, 1)
         return (1 + w) * eps_y - w * eps_null
+
+    def folded(self) -> "DDPM":
+        """A copy whose `predict_noise` gives the same answers faster: eval mode, BatchNorm folded (see `UNet.folded`).
+
+        A network that can't be folded is shared with the copy as it is.
+        """
+        folded = copy.copy(self)
+        folded._modules = dict(self._modules)  # a shallow copy would share its children with the original
+        if hasattr(self.unet, "folded"):
+            folded.unet = self.unet.folded()
+        folded.training = False
+        return folded
 
     def _eps(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
         # Features of more images than this leave a CPU's caches, and each then takes about twice as long.

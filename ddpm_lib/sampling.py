@@ -90,6 +90,9 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x
         x_T = draw(torch.randn, (len(y), 1, 28, 28), generator)
     x_t = x_T.to(device, torch.float32).expand(len(y), -1, -1, -1)
     z, previous = None, None
+    if isinstance(ddpm, DDPM):
+        with torch.inference_mode():
+            ddpm = ddpm.folded()
     for t, s in pairwise(times):
         if sampler == "ancestral" or eta > 0:
             z = draw(torch.randn, x_t.shape, generator).to(device)

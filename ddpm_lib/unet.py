@@ -7,10 +7,12 @@ Shapes    B batch · C channels · E embedding_width · K num_classes
      7×7            encoder_7 ─► [features, t, y] ─► bottleneck
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,14 @@ class UNet(nn.Module):
         h = self.decoder_28(torch.cat([self.up_28(h), h_28], dim=1))  # (B, C, 28, 28)
         return self.head(h)  # (B, 1, 28, 28)
 
+    def folded(self) -> "UNet":
+        """The same function of (x_t, t/T, y) in eval mode, with each BatchNorm folded into the convolution before it.
+
+        In eval mode BatchNorm is a fixed scale and shift, so the kernel and a bias can do its work. A copy for
+        sampling: this network keeps its weights and its mode.
+        """
+        return _fold_batchnorm(self)
+
 
 def resize(embedding: Tensor, features: Tensor) -> Tensor:
     """(B, E) → (B, E, H, W): the same vector at every position of features (B, C, H, W)."""
@@ -129,3 +139,27 @@ def resize(embedding: Tensor, features: Tensor) -> Tensor:
 
 def _mlp(width_in: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width_in, width), nn.SiLU(), nn.Linear(width, width))
+
+
+def _fold_batchnorm(module: nn.Module) -> nn.Module:
+    # Relies on this file's habit: a BatchNorm is the child right behind the convolution that it normalises.
+    folded = copy.copy(module)
+    folded.training = False
+    folded._modules = {}  # a shallow copy would share its children with the original
+    before = None
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            folded._modules[before] = _fold(folded._modules[before], child)
+            child = nn.Identity()
+        folded._modules[name] = _fold_batchnorm(child) if child._modules else child
+        before = name
+    return folded
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    # Not torch's fuse_conv_bn_eval: it makes deep copies, which takes longer than a step of sampling gains.
+    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+    folded = copy.copy(conv)
+    folded._parameters = {"weight": weight, "bias": bias}
+    return folded

@@ -501,6 +501,33 @@ def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(fa
     assert seen == [(False, fast)] * 2
 
 
+def test_sampling_goes_through_the_predict_noise_that_it_finds_on_the_model(tiny_ddpm, monkeypatch):
+    asked = []
+
+    def spy(x_t, t, y, w=0.0):
+        asked.append((int(t[0]), w))
+        return torch.zeros_like(x_t)
+
+    monkeypatch.setattr(tiny_ddpm, "predict_noise", spy)
+    sample(tiny_ddpm, [1], w=2.0, steps=2)
+    assert asked == [(20, 2.0), (10, 2.0)]
+
+
+def test_sampling_folds_batchnorm_and_draws_what_the_network_in_eval_mode_says(make_ddpm, monkeypatch):
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)  # rounding would hide what is compared
+    ddpm = make_ddpm(T=8)
+    seen = []
+    ddpm.unet.register_forward_hook(
+        lambda unet, *_: seen.append(any(isinstance(m, torch.nn.BatchNorm2d) for m in unet.modules()))
+    )
+    fast = sample(ddpm.train(), LABELS[:4], w=1.0, steps=8, generator=torch.Generator().manual_seed(0))
+    assert seen == [False] * 8
+    monkeypatch.setattr(type(ddpm), "folded", lambda self: self)
+    slow = sample(ddpm, LABELS[:4], w=1.0, steps=8, generator=torch.Generator().manual_seed(0))
+    assert seen == [False] * 8 + [True] * 8
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-4)
+
+
 def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():
     class Constant:
         """The exact denoiser of data that is one single grey."""

@@ -171,3 +171,48 @@ def test_one_batch_can_be_overfitted_whichever_input_holds_the_answer(unet, told
         losses.append(loss.item())
     assert losses[-1] < 0.25 * target.var().item()
     assert losses[-1] < 0.5 * losses[0]
+
+
+# ---------------------------------------------------------------------------- BatchNorm folded
+
+
+def scrambled(unet):
+    """The network with BatchNorms that do something: a new one only scales by 1 and shifts by 0."""
+    for module in unet.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.weight, 0.5, 2),
+                (module.bias, -1, 1),
+                (module.running_mean, -1, 1),
+                (module.running_var, 0.2, 3),
+            ):
+                torch.nn.init.uniform_(tensor, low, high)
+    return unet
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_folding_keeps_the_function_and_leaves_the_network_alone(unet, train):
+    scrambled(unet).train(train)
+    before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    modules = list(unet.modules())
+    folded = unet.folded()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert list(unet.modules()) == modules
+    assert {module.training for module in unet.modules()} == {train}
+    for name, tensor in unet.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    x_t, time, y = inputs(8)
+    with torch.no_grad():
+        want = unet.eval()(x_t, time, y)
+        torch.testing.assert_close(folded(x_t, time, y), want, rtol=1e-4, atol=1e-4 * want.std().item())
+
+
+def test_a_folded_copy_holds_the_weights_of_its_moment(unet):
+    x_t, time, y = inputs(4)
+    with torch.no_grad():
+        before = unet.eval()(x_t, time, y)
+        for parameter in unet.parameters():
+            parameter.add_(0.1)
+        after = unet(x_t, time, y)
+        assert not torch.allclose(before, after, atol=1e-3)
+        torch.testing.assert_close(unet.folded()(x_t, time, y), after, rtol=1e-3, atol=1e-4)
