@@ -271,6 +271,9 @@ class GuidanceLab(ipywidgets.VBox):
                         self.first, self.second, self.share):  # fmt: skip
             control.observe(self._changed, names="value")
 
+    def __repr__(self) -> str:
+        return "GuidanceLab: run this cell in JupyterLab, and drag w"  # all that a page without a kernel can show
+
     @property
     def state(self) -> LabState:
         """What the controls say now."""
