@@ -265,6 +265,7 @@ class GuidanceLab(ipywidgets.VBox):
         ])  # fmt: skip
         self.add_class("guidance-lab")
         self._news, self._wanted, self._working = threading.Condition(), None, False
+        self._arrange()
         self._show(self.state)
         self.new_noise.on_click(lambda _: self.seed.set_trait("value", self.seed.value + 1))
         for control in (self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t,
@@ -283,7 +284,14 @@ class GuidanceLab(ipywidgets.VBox):
         values = {name: getattr(self, name).value for name in names}
         return LabState(**values, digit=digit, guidance_interval=interval, share=self.share.value / 100)
 
+    def _arrange(self) -> None:
+        """Show the controls that the view has. On the callback's thread: the worker never touches a control."""
+        self._stop.layout.display = None if self.view.value in ("film", "noise") else "none"
+        self._mix.layout.display = None if self.view.value == "mix" else "none"
+        self.digit.disabled = self.view.value == "mix"
+
     def _changed(self, _change: dict) -> None:
+        self._arrange()
         with self._news:
             self._wanted = self.state  # replaces one that is still waiting
             self._news.notify()
@@ -317,9 +325,6 @@ class GuidanceLab(ipywidgets.VBox):
         late.start()
         message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
         try:
-            self._stop.layout.display = None if state.view in ("film", "noise") else "none"
-            self._mix.layout.display = None if state.view == "mix" else "none"
-            self.digit.disabled = state.view == "mix"
             drawn = replace(state, steps=COARSE_STEPS) if coarse else state
             self._present(drawn, draw(self.ddpm, drawn, tick))
         except _Superseded:
@@ -372,7 +377,7 @@ STYLE = """<style>
 .guidance-lab { max-width: 720px; padding: 14px 20px 8px; margin: 4px 0; overflow: hidden;
   border: 1px solid var(--jp-border-color2); border-radius: 8px; }
 .guidance-lab .widget-html-content { line-height: 1.45; }
-.guidance-lab > .widget-toggle-buttons { width: 100%; flex-flow: row nowrap; align-items: center; }
+.guidance-lab > .widget-toggle-buttons { display: flex; width: 100%; align-items: center; }
 .guidance-lab > .widget-toggle-buttons .widget-toggle-button { border-radius: 4px; }
 .guidance-lab > .widget-toggle-buttons .mod-active { background: var(--jp-brand-color1); color: white; }
 .guidance-lab-w { margin: 8px 0; }

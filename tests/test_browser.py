@@ -188,6 +188,7 @@ def where(page):
 def save_screenshot(page, theme, tmp_path):
     folder = Path(os.environ.get("DDPM_SCREENSHOTS") or tmp_path)
     page.mouse.move(5, 5)
+    page.evaluate("document.activeElement.blur()")
     page.locator(".guidance-lab").screenshot(path=tmp_path / "shot.png")
     target = folder / f"lab_{theme}.png"
     Image.open(tmp_path / "shot.png").convert("RGB").quantize(256).save(target, optimize=True)
