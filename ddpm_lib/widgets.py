@@ -322,6 +322,7 @@ class GuidanceLab(ipywidgets.VBox):
                 raise _Superseded
 
         late = threading.Timer(PATIENCE, self._say_late)
+        late.daemon = True
         late.start()
         message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
         try:
