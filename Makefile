@@ -64,10 +64,11 @@ data: .venv/course
 	$(RUN) -c "from ddpm_lib import load_mnist; print(*map(len, load_mnist(source='full')), 'digits')"
 
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
-# bottleneck. They go to build/: copy them to ddpm_lib/checkpoints/ when `make bench FULL=1` likes them.
+# bottleneck.
 checkpoint: .venv/course
 	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 2700 -p budget_eps_seconds 5 \
-		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 -p checkpoint_path ../build/mnist.safetensors \
+		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
+		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
 
 # The digit classifier behind evaluate(), and the features of the test digits.

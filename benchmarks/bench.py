@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, plots, sample, train
-from ddpm_lib.evaluation import evaluate
+from ddpm_lib.evaluation import evaluate, nearest_neighbours
 from ddpm_lib.precision import has_fast_bf16
 
 REPOSITORY = Path(__file__).parent.parent
@@ -139,6 +139,8 @@ def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
         "fid_floor": scores.fid_floor,
         "agreement": scores.agreement,
         "inception_score": scores.inception_score,
+        "coverage": scores.coverage,
+        "diversity": scores.diversity,
     }
 
 
@@ -219,8 +221,7 @@ def memorised(data: TensorDataset, n: int = 1000) -> dict:
     drawn = sample(load_checkpoint(), labels, w=0.0, steps=20, generator=torch.Generator().manual_seed(1))
     result = {}
     for name, x in (("samples", drawn), ("test digits", images)):
-        train_images = data.tensors[0].flatten(1)
-        nearest = torch.cat([torch.cdist(part, train_images).amin(dim=1) for part in x.flatten(1).split(100)])
+        nearest, _ = nearest_neighbours(x, data.tensors[0])
         result[name] = {
             "median": nearest.median().item(),
             "1 %": nearest.quantile(0.01).item(),
