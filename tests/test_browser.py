@@ -226,8 +226,14 @@ def test_the_lab_in_a_browser(open_lab, tmp_path, capsys):
         page.keyboard.press(key)
         page.wait_for_function("window.pictures.length > 0")
         latencies.append(page.evaluate("window.pictures[0] - window.keys[0]"))
-        # Rest: the status says "4 of 20 steps" with the sketch, and nothing with the full picture.
-        page.wait_for_function("!document.querySelector('.guidance-lab-status').innerText.trim()")
+        full = f"w {slider_w(page):.2f}".rstrip("0").rstrip(".") + " s = 1 + w"
+        page.wait_for_function(
+            """full => {
+              const text = document.querySelector('.guidance-lab-readout').innerText.replace(/\\s+/g, ' ');
+              return text.startsWith(full) && text.trim().endsWith('steps 20');
+            }""",
+            arg=full,
+        )
         page.wait_for_timeout(50)
     assert where(page) == before
     assert slider_w(page) == pytest.approx(1.4)
