@@ -49,9 +49,10 @@ class Scores:
     diversity: ≥ 0, mean distance of two images of a class, in pixel values (see `diversity`).
 
     ….._floor: the score of n real training images against the test images, a mean over draws (see `floors`). The
-    classifier was trained on these very images, so to it they are a little clearer than new ones.
+    classifier was trained on these very images: to it they are clearer than new ones, and lie a little apart from them
+    (at n = 5,000 agreement 0.998, density 0.95).
     ….._halves: the score of a random half of the test images against the other half, 5,000 each, a mean over
-    draws. The classifier was not trained on any of them. n has no part in it.
+    draws. The classifier was not trained on any of them (agreement 0.996, density 1.01). n has no part in it.
     """
 
     n: int
@@ -339,7 +340,7 @@ def floors(n: int) -> dict[str, float]:
     the 60,000 training images (the mean over draws). Between those counts FID is interpolated linearly in 1/n, the
     order of its bias, and the others linearly in log n; beyond 60,000 the floors of 60,000 stand. The draws hold the
     digits in the unequal shares of the data, give or take chance. That matters for FID: at n = 10,000 real digits in
-    equal shares score 0.096 where the floor is 0.050.
+    equal shares score 0.095 where the floor is 0.050.
     """
     axes = {"fid": lambda count: -1 / np.asarray(count)}
     result = {}
