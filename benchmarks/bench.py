@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"
 WEIGHTS = REPOSITORY / "build" / "bench"
 BUDGETS = (15, 30, 60, 120, 300)  # seconds of training
+COMPARED = 500  # samples for which ours and the starting point are scored: it needs a second or two for each
 ROUNDS = 7
 CPU = torch.device("cpu")  # both run there, also where there is a GPU
 
@@ -158,7 +159,7 @@ def draw(ddpm: DDPM, n: int, w: float, sampler: str, steps: int, eta: float = 0.
 
 
 def starting_point_quality(data: TensorDataset) -> dict:
-    """The starting point after its 15 epochs: 1,000 samples at w = 0, with Gaussian noise and as it was published.
+    """The starting point after its 15 epochs: COMPARED samples at w = 0, with Gaussian noise and as it was published.
 
     Where bfloat16 is fast it is used to afford this; its time is counted in float32, as `training_speed` measures it.
     """
@@ -174,7 +175,7 @@ def starting_point_quality(data: TensorDataset) -> dict:
         save_file({name: tensor.contiguous() for name, tensor in ddpm.unet.state_dict().items()}, path)
     ddpm.unet.load_state_dict(load_file(path))
     ddpm.eval()
-    labels, result = load_mnist(source="full")[1].tensors[1][:1000], {}
+    labels, result = load_mnist(source="full")[1].tensors[1][:COMPARED], {}
     for name, uniform, part in (("Gaussian", False, labels), ("uniform, as published", True, labels[:100])):
         images = [starting_point.sample(ddpm, few, uniform_noise=uniform, bf16=bf16) for few in part.split(100)]
         result[name] = scores_of(torch.cat(images), part) | {"mean pixel": torch.cat(images).mean().item()}
@@ -182,7 +183,7 @@ def starting_point_quality(data: TensorDataset) -> dict:
 
 
 def ours_after(data: TensorDataset) -> list[dict]:
-    """Our recipe trained for each budget, scored as the starting point is (1,000 samples, w = 0) and at w = 1."""
+    """Our recipe trained for each budget, scored as the starting point is (COMPARED samples, w = 0) and at w = 1."""
     results = []
     for seconds in BUDGETS:
         torch.manual_seed(0)
@@ -194,7 +195,7 @@ def ours_after(data: TensorDataset) -> list[dict]:
             {name: tensor.contiguous() for name, tensor in ddpm.unet.state_dict().items()},
             WEIGHTS / f"ours_{seconds}.safetensors",
         )
-        at = {"w=0": draw(ddpm, 1000, 0.0, "ancestral", 100), "w=1": draw(ddpm, 1000, 1.0, "ddim", 20)}
+        at = {"w=0": draw(ddpm, COMPARED, 0.0, "ancestral", 100), "w=1": draw(ddpm, COMPARED, 1.0, "ddim", 20)}
         results.append({"seconds": seconds, "steps": steps, **at})
         print(json.dumps(results[-1]), flush=True)
     return results
