@@ -1,4 +1,4 @@
-"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, the README and the Makefile."""
+"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, Makefile, pages; and the yardstick."""
 
 import re
 import tomllib
@@ -8,6 +8,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from ddpm_lib.environment import training_speed
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -36,7 +38,14 @@ def test_readme_names_only_make_targets_that_exist():
         assert set(words.split()) <= targets, words
 
 
-def test_files_that_the_readme_shows_exist():
-    links = re.findall(r"\]\(((?!http|#)[^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["README.md", "notebooks/glossary.md", "notebooks/teaching.md"])
+def test_files_that_a_page_shows_exist(page):
+    page = ROOT / page
+    links = re.findall(r"\]\(((?!http|#)[^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_speed_of_this_machine_is_measured_and_nothing_is_drawn(global_rng_untouched):
+    with global_rng_untouched():
+        assert training_speed(rounds=1, steps=1) > 0
