@@ -4,8 +4,8 @@
     python tools/run_notebooks.py store [NOTEBOOK...]                       refresh stored outputs; `make notebooks`
     python tools/run_notebooks.py figures                                   figures/ from stored outputs, animations
                                                                             from a run; `make figures`
-    python tools/run_notebooks.py solved [NOTEBOOK...]                      copies with solved exercises into build/solved/,
-                                                                            not executed
+    python tools/run_notebooks.py solved [NOTEBOOK...]                      copies with solved exercises, not executed,
+                                                                            into build/solved/
 
 A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes to every notebook that has it.
 """
