@@ -6,17 +6,18 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-nbval test-papermill lint format notebooks figures data checkpoint classifier bench clean
+.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
-	@echo "make test        unit tests, nbval on every stored notebook, papermill with other parameters"
+	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make lint        ruff on code and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
+	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
-	@echo "make checkpoint  train the weights that ship (45 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make checkpoint  train the weights that ship (20 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 
 course: .venv/course
@@ -25,10 +26,14 @@ course: .venv/course
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
 
-test: test-unit test-nbval test-papermill
+test: test-unit test-browser test-nbval test-papermill
 
 test-unit: .venv/test
-	$(RUN) -m pytest -m "not notebooks" $(ARGS)
+	$(RUN) -m pytest -m "not notebooks and not browser" $(ARGS)
+
+# Skips where no chromium is installed; DDPM_BROWSER_TEST=1 makes that a failure.
+test-browser: .venv/test
+	$(RUN) -m pytest -m browser -rs $(ARGS)
 
 # nbval starts each kernel in the notebook's own folder; started there too, paths mean the same everywhere.
 # Its own warnings are not ours, so they are not errors here.
@@ -52,14 +57,18 @@ notebooks: .venv/course
 figures: .venv/course
 	$(RUN) tools/run_notebooks.py figures
 
+screenshots: .venv/test
+	DDPM_SCREENSHOTS=figures $(RUN) -m pytest -m browser
+
 data: .venv/course
 	$(RUN) -c "from ddpm_lib import load_mnist; print(*map(len, load_mnist(source='full')), 'digits')"
 
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
-# bottleneck. They go to build/: copy them to ddpm_lib/checkpoints/ when `make bench FULL=1` likes them.
+# bottleneck.
 checkpoint: .venv/course
-	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 2700 -p budget_eps_seconds 5 \
-		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 -p checkpoint_path ../build/mnist.safetensors \
+	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 1200 -p budget_eps_seconds 5 \
+		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
+		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
 
 # The digit classifier behind evaluate(), and the features of the test digits.

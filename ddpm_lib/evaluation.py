@@ -4,16 +4,22 @@ Shapes    N images · D = 64 features
 Images    in [0, 1]
 Sources   FID: Heusel et al. 2017, arXiv:1706.08500, eq. 6 · Inception Score: Salimans et al. 2016, arXiv:1606.03498
           why the number of images must be said: Chong & Forsyth 2019, arXiv:1911.07023
+          KID: Bińkowski et al. 2018, arXiv:1801.01401, section 4
+          precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 1 and 2
+          density and coverage: Naeem et al. 2020, arXiv:2002.09797, section 3
 
-Both scores were made for photographs and Inception-v3. Here a digit classifier looks at the images, so the
+Most of these scores were made for photographs and Inception-v3. Here a digit classifier looks at the images, so the
 numbers compare with each other, not with those of papers. `tools/train_classifier.py` trains it and writes both files.
 """
 
 import functools
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,23 +33,71 @@ from ddpm_lib.schedule import describe
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
 CHUNK = 500  # images at a time: 10,000 at once would need gigabytes
+K = 5  # nearest neighbours, the choice of Naeem et al.
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `evaluate` measures on n images.
+    """What `evaluate` measures on n images, and beside each score what real digits reach.
 
-    fid: ≥ 0, lower is better; compare it with fid_floor, and only with other FIDs at the same n.
-    fid_floor: FID of n real training images, the mean over several draws (see `fid_floor`).
+    fid: ≥ 0, lower is better. Few images score too high, so compare only at the same n (see `frechet_distance`).
+    kid: 0 for real digits, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
     inception_score: 1 … 10, higher is better; 10 is ten digits in equal shares, each beyond doubt.
     agreement: share in [0, 1] of images that the classifier reads as the digit that was asked for.
+    precision, recall: shares in [0, 1]; do images look real, and could real ones have been drawn (see `prdc`)?
+    density, coverage: the same two questions, less easily fooled by outliers; density ≥ 0 is 1 for real digits.
+    diversity: ≥ 0, mean distance of two images of a class, in pixel values (see `diversity`).
+
+    ….._floor: the score of n real training images against the test images, a mean over draws (see `floors`). The
+    classifier was trained on these very images, so to it they are a little clearer than new ones.
+    ….._halves: the score of a random half of the test images against the other half, 5,000 each, a mean over
+    draws. The classifier was not trained on any of them. n has no part in it.
     """
 
     n: int
     fid: float
-    fid_floor: float
+    kid: float
     inception_score: float
     agreement: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    diversity: float
+
+    fid_floor: float
+    kid_floor: float
+    inception_score_floor: float
+    agreement_floor: float
+    precision_floor: float
+    recall_floor: float
+    density_floor: float
+    coverage_floor: float
+    diversity_floor: float
+
+    fid_halves: float
+    kid_halves: float
+    inception_score_halves: float
+    agreement_halves: float
+    precision_halves: float
+    recall_halves: float
+    density_halves: float
+    coverage_halves: float
+    diversity_halves: float
+
+
+class Reference(NamedTuple):
+    """The test images as the shipped classifier sees them, and what real digits score against them.
+
+    features: (10000, D) float. labels: (10000,) long.
+    floors: for each score its means over draws of n training images, as pairs (n, mean), n rising.
+    halves: for each score its mean over draws of one half of the test images against the other.
+    """
+
+    features: Tensor
+    labels: Tensor
+    floors: dict[str, list[tuple[int, float]]]
+    halves: dict[str, float]
 
 
 class DigitClassifier(nn.Module):
@@ -90,24 +144,43 @@ def evaluate(images: Tensor, labels: Tensor) -> Scores:
 
     images: (N, 1, 28, 28) float in [0, 1], N ≥ 2. labels: (N,) integers 0 … 9, the digits that were asked for.
     Raises ValueError for anything else. Draws nothing from torch's generator and leaves the classifier's mode.
+    Every score is finite, also where few images make it a rough one. Digits that nobody asked for count as not
+    covered (see `prdc_per_class`).
     """
-    check_images("images", images)
+    _check_pixels("images", images)
     if len(images) < 2:
         raise ValueError(f"images must be at least 2, got {len(images)}: FID needs a covariance")
-    if not (images.min() >= 0 and images.max() <= 1):  # not (…), so that NaN is refused too
-        raise ValueError(f"images must lie in [0, 1], got {images.min():g} … {images.max():g}")
     asked_for = label_rows(labels, 10, batch=len(images), name="labels").argmax(dim=1)
     if torch.as_tensor(labels).ndim != 1:  # rows are fine for sampling, but a mixture has no right answer
         raise ValueError(f"labels must be integers of shape ({len(images)},), got {describe(labels)}")
 
     logits, features = classify(load_classifier(), images)
+    reference = load_test_features()
     return Scores(
         n=len(images),
-        fid=frechet_distance(load_test_features()[0], features),
-        fid_floor=fid_floor(len(images)),
-        inception_score=inception_score(logits),
-        agreement=(logits.argmax(dim=1) == asked_for.to(logits.device)).double().mean().item(),
+        **measure(images, asked_for, logits, features, reference.features, reference.labels),
+        **{f"{name}_floor": floor for name, floor in floors(len(images)).items()},
+        **{f"{name}_halves": score for name, score in reference.halves.items()},
     )
+
+
+def measure(
+    images: Tensor, labels: Tensor, logits: Tensor, features: Tensor, real: Tensor, real_labels: Tensor
+) -> dict[str, float]:
+    """All scores by name, of images that `classify` has read, against features of real ones (`evaluate` checks them).
+
+    images: (N, 1, 28, 28). labels: (N,) long, asked for. logits: (N, 10). features: (N, D). real: (M, D) and
+    real_labels: (M,) long, with more than K of each digit.
+    """
+    labels, real, real_labels = labels.to(logits.device), real.to(logits.device), real_labels.to(logits.device)
+    return {
+        "fid": frechet_distance(real, features),
+        "kid": kernel_distance(real, features),
+        "inception_score": inception_score(logits),
+        "agreement": (logits.argmax(dim=1) == labels).double().mean().item(),
+        **prdc_per_class(real, real_labels, features, labels),
+        "diversity": diversity(images.to(logits.device), labels),
+    }
 
 
 def classify(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,6 +206,23 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
     return max(0.0, metric.compute().item())  # rounding leaves −1e-12 where the two are the same
 
 
+def kernel_distance(real: Tensor, generated: Tensor) -> float:
+    """KID: squared MMD, without bias, of two clouds of features, with the kernel (x·y/D + 1)³ (Bińkowski et al.).
+
+    real: (M, D), generated: (N, D) float, M and N ≥ 2. It takes all moments up to the third into account, where FID
+    takes two. The mean over 100 random subsets of min(M, N, 1000) rows of each, the same in every call.
+    """
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    with warnings.catch_warnings(), _own_draws(), torch.autocast(real.device.type, enabled=False):
+        warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all extracted features")
+        size = min(len(real), len(generated), 1000)
+        metric = KernelInceptionDistance(feature=_already_computed(real.shape[1]), subset_size=size)
+        metric.update(real, real=True)
+        metric.update(generated.to(real), real=False)
+        return metric.compute()[0].item()
+
+
 def inception_score(logits: Tensor) -> float:
     """exp(mean KL(p(y|x) ‖ p(y))): high where each image is clear and all digits appear (Salimans et al. section 4).
 
@@ -141,10 +231,9 @@ def inception_score(logits: Tensor) -> float:
     """
     from torchmetrics.image.inception import InceptionScore
 
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), _own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
         warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom is <= 0")  # one part has no spread
-        torch.random.default_generator.manual_seed(0)  # torchmetrics shuffles with torch's own generator
         metric = InceptionScore(feature=_already_computed(10), splits=min(10, max(1, len(logits) // 1000)))
         metric.update(logits.cpu().double())  # float64: a probability that underflows to 0 would make it NaN
         return metric.compute()[0].item()
@@ -157,16 +246,114 @@ def _already_computed(width: int) -> nn.Module:
     return identity
 
 
-def fid_floor(n: int) -> float:
-    """FID that n real training images reach against the 10,000 test images: what a perfect sampler would score.
+@contextmanager
+def _own_draws() -> Iterator[None]:
+    """torchmetrics draws from torch's own generator: let it draw the same each time, and leave no trace of it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(0)
+        yield
 
-    It is not 0, because few images give a rough mean and covariance. It was measured once, on random draws from
-    the 60,000 training images (the mean over draws); counts between those are interpolated linearly in 1/n, the
-    order of the bias, and beyond 60,000 the floor of 60,000 stands. The draws hold the digits in the unequal shares
-    of the data, give or take chance. At n = 10,000 real digits in equal shares score 0.096 where the floor is 0.050.
+
+def prdc(real: Tensor, generated: Tensor, k: int = K) -> dict[str, float]:
+    """Precision, recall, density and coverage of features, by balls that reach to the k-th nearest neighbour.
+
+    A ball around each feature x, as wide as the distance from x to its k-th nearest neighbour in its own set, edge
+    included. All balls around real features are what looks real, all around generated ones what could be drawn:
+      precision   share of generated features that lie in some real ball        (Kynkäänniemi et al. eq. 1 and 2)
+      recall      share of real features that lie in some generated ball
+      density     in how many real balls a generated feature lies, on average, over k     (Naeem et al. section 3)
+      coverage    share of real balls in which some generated feature lies
+    real: (M, D), M > k. generated: (N, D), N ≥ 1; where N ≤ k, its own balls reach to the farthest of the others, and
+    a single one is a point. Recall and coverage depend on N: compare at the same N. Raises ValueError for M ≤ k.
     """
-    counts, floors = zip(*load_test_features()[2], strict=True)
-    return float(np.interp(1 / n, [1 / count for count in reversed(counts)], floors[::-1]))
+    if len(real) <= k:
+        raise ValueError(f"real must be more than k = {k} features, got {len(real)}")
+    real, generated = real.double(), generated.to(real.device, torch.float64)  # cdist is rough in float32: 1e-2
+    distances = torch.cdist(real, generated)  # (M, N)
+    in_real_ball = distances <= _radii(real, k)[:, None]
+    in_generated_ball = distances <= _radii(generated, min(k, len(generated) - 1))
+    return {
+        "precision": in_real_ball.any(dim=0).double().mean().item(),
+        "recall": in_generated_ball.any(dim=1).double().mean().item(),
+        "density": in_real_ball.sum().item() / (k * len(generated)),
+        "coverage": in_real_ball.any(dim=1).double().mean().item(),
+    }
+
+
+def _radii(x: Tensor, k: int) -> Tensor:
+    """Distance of each row of x (N, D) to the k-th nearest other row."""
+    nearest = [torch.cdist(rows, x).topk(k + 1, largest=False).values[:, -1] for rows in x.split(CHUNK)]
+    return torch.cat(nearest)  # k + 1: the row itself is the nearest
+
+
+def prdc_per_class(real: Tensor, real_labels: Tensor, generated: Tensor, labels: Tensor) -> dict[str, float]:
+    """The mean over the digits of `prdc`, where each digit asked for is compared with real ones of that digit.
+
+    real: (M, D), real_labels: (M,), more than K of each digit that occurs. generated: (N, D), labels: (N,), asked for.
+    A digit that nobody asked for is not covered: its recall and coverage are 0. It has no precision and no density;
+    these are means over the digits that were asked for.
+    """
+    found = {"precision": [], "recall": [], "density": [], "coverage": []}
+    for digit in real_labels.unique():
+        asked_for = generated[labels == digit]
+        scores = prdc(real[real_labels == digit], asked_for) if len(asked_for) else {"recall": 0.0, "coverage": 0.0}
+        for name, score in scores.items():
+            found[name].append(score)
+    return {name: sum(scores) / len(scores) for name, scores in found.items()}
+
+
+def diversity(images: Tensor, labels: Tensor) -> float:
+    """Mean L2 distance, in pixel values, of two images of the same class; then the mean over the classes.
+
+    images: (N, 1, 28, 28) float. labels: (N,) integers. A class with one image has no pair and doesn't count; where no
+    class has two, the diversity is 0. Noise is diverse too: read it beside precision.
+    """
+    classes = [images[labels == label].detach().flatten(1).float() for label in labels.unique()]
+    distances = [torch.pdist(x).mean().item() for x in classes if len(x) > 1]
+    return sum(distances) / max(1, len(distances))
+
+
+def nearest_neighbours(images: Tensor, train_images: Tensor) -> tuple[Tensor, Tensor]:
+    """How far, in pixel values, each image is from the training image that is most like it, and which that is.
+
+    images: (N, 1, 28, 28), train_images: (M, 1, 28, 28), both float in [0, 1], N and M ≥ 1. Returns L2 distances
+    (N,) float and indices (N,) long into train_images; 0 is an exact copy. 1,000 images against 60,000 take seconds.
+    Compare with the distances of held-out images: real digits have near neighbours too.
+    Raises ValueError for other shapes and ranges.
+    """
+    _check_pixels("images", images)
+    _check_pixels("train_images", train_images)
+    images, train = images.detach().to(train_images.device).flatten(1).float(), train_images.flatten(1).float()
+    squares = train.square().sum(dim=1)
+    # ‖x − y‖² without ‖x‖², which is the same for all y. Rounding may only swap neighbours that are equally near.
+    with torch.autocast(train.device.type, enabled=False):
+        nearest = [torch.addmm(squares, rows, train.T, alpha=-2).argmin(dim=1) for rows in images.split(CHUNK)]
+    indices = torch.cat(nearest)
+    return (images - train[indices]).norm(dim=1), indices
+
+
+def floors(n: int) -> dict[str, float]:
+    """Each score of n real training images against the 10,000 test images: what a perfect sampler would reach.
+
+    They are not 0 and 1, because few images give a rough picture. They were measured once, on random draws from
+    the 60,000 training images (the mean over draws). Between those counts FID is interpolated linearly in 1/n, the
+    order of its bias, and the others linearly in log n; beyond 60,000 the floors of 60,000 stand. The draws hold the
+    digits in the unequal shares of the data, give or take chance. That matters for FID: at n = 10,000 real digits in
+    equal shares score 0.096 where the floor is 0.050.
+    """
+    axes = {"fid": lambda count: -1 / np.asarray(count)}
+    result = {}
+    for name, pairs in load_test_features().floors.items():
+        counts, means = zip(*pairs, strict=True)
+        axis = axes.get(name, np.log)
+        result[name] = float(np.interp(axis(n), axis(counts), means))
+    return result
+
+
+def _check_pixels(name: str, images: Tensor) -> None:
+    check_images(name, images)
+    if not (images.min() >= 0 and images.max() <= 1):  # not (…), so that NaN is refused too
+        raise ValueError(f"{name} must lie in [0, 1], got {images.min():g} … {images.max():g}")
 
 
 @functools.cache
@@ -184,12 +371,16 @@ def load_classifier() -> DigitClassifier:
 
 
 @functools.cache
-def load_test_features() -> tuple[Tensor, Tensor, list[tuple[int, float]]]:
-    """The 10,000 test images as the shipped classifier sees them; the same objects at every call.
+def load_test_features() -> Reference:
+    """The 10,000 test images as the shipped classifier sees them, with the scores of real digits; the same each time.
 
-    Returns features (10000, D) float, labels (10000,) long, and the floor of FID as pairs (n, FID), n rising.
     Raises FileNotFoundError where the file is missing, ValueError where it is damaged.
     """
     tensors, header = read_tensors(TEST_FEATURES, "test features")
-    floors = [(floor["n"], floor["mean"]) for floor in json.loads(header["fid_floor"])]
-    return tensors["features"].float(), tensors["labels"].long(), floors
+    floors, halves = json.loads(header["floors"]), json.loads(header["halves"])  # floors: one entry for each n
+    return Reference(
+        features=tensors["features"].float(),
+        labels=tensors["labels"].long(),
+        floors={name: [(entry[name]["n"], entry[name]["mean"]) for entry in floors] for name in halves},
+        halves={name: score["mean"] for name, score in halves.items()},
+    )

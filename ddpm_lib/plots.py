@@ -269,18 +269,6 @@ def lines(
 
 
 @styled
-def two_panels(
-    x: Sequence[float], panels: dict[str, Sequence[float]], x_label: str, limits: dict[str, tuple[float, float]] = {}
-) -> Figure:
-    """Small multiples: one curve for each panel over the same x, the panel's name as its title."""
-    fig, axes = figure(8.0, 2.8, columns=len(panels))
-    for panel, (name, y), color in zip(axes[0], panels.items(), COLORS, strict=False):
-        panel.plot(x, y, color=color, marker="o", markersize=4)
-        panel.set(title=name, xlabel=x_label, ylim=limits.get(name))
-    return fig
-
-
-@styled
 def small_multiples(
     x: Sequence[float],
     panels: dict[str, dict[str, Sequence[float]]],

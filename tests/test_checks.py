@@ -8,6 +8,7 @@ import itertools
 import math
 import types
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,12 @@ RIGHT = {
         lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
         lambda x, e, a, b: (b / a).sqrt() * x + ((1 - b).sqrt() - (b * (1 - a) / a).sqrt()) * e,
     ],
+    "guidance_push": [lambda c, u, w: w * c - w * u, lambda c, u, w: torch.lerp(u, c, w) - u],
+    "w_of_scale": [lambda s: s - 1, lambda s: torch.tensor(s) - 1],
+    "smallest_w": [
+        lambda w, a, t: min(x for x, y in zip(w, a, strict=True) if y >= t),
+        lambda w, a, t: torch.tensor(w)[torch.tensor(a, dtype=torch.float64) >= t].min(),
+    ],
     "soft_label": [
         soft,
         lambda a, b, share: torch.lerp(one_hot(a), one_hot(b), share),
@@ -181,6 +188,26 @@ MISTAKES = {
         "not of time s": lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - a).sqrt() * e,
         "t and s are swapped": lambda x, e, a, b: (a / b).sqrt() * (x - (1 - b).sqrt() * e) + (1 - a).sqrt() * e,
         "forgot to divide": lambda x, e, a, b: b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+    },
+    "guidance_push": {
+        "that is the whole guided noise": lambda c, u, w: c + w * (c - u),
+        "added to ε(∅)": lambda c, u, w: c - u + w * (c - u),
+        "the sign is flipped": lambda c, u, w: w * u - w * c,
+        "w is missing": lambda c, u, w: c - u,
+    },
+    "w_of_scale": {
+        "you are given s": lambda s: 1 + s,
+        "not the same number": lambda s: s,
+        "a larger scale must give a larger w": lambda s: -(s - 1),
+    },
+    "smallest_w": {
+        "the highest agreement": lambda w, a, t: w[max(range(len(a)), key=a.__getitem__)],
+        "the first in the list": lambda w, a, t: w[[y >= t for y in a].index(True)],
+        "the largest w": lambda w, a, t: max(x for x, y in zip(w, a, strict=True) if y >= t),
+        "at least means ≥": lambda w, a, t: sorted(x for x, y in zip(w, a, strict=True) if y > t)[0],
+        "that is an agreement": lambda w, a, t: sorted(y for y in a if y >= t)[0],
+        "a place in the list": lambda w, a, t: int(np.argmin([x if y >= t else 99 for x, y in zip(w, a, strict=True)])),
+        "doesn't reach the target": lambda w, a, t: sorted(w)[0],
     },
     "soft_label": {
         "shares are swapped": lambda a, b, share: soft(b, a, share),

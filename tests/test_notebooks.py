@@ -61,6 +61,7 @@ def test_stored_notebook(path):
     assert len(tagged(notebook, "parameters")) == 1
     assert tagged(notebook, "nbval-check-output"), "nbval compares nothing"
     assert "widgets" not in notebook.metadata
+    assert "widget-view" not in raw
     assert not [part for part in [notebook, *notebook.cells] if "papermill" in part.metadata]
     assert not re.search(r"/(home|root|work|Users|tmp)/\w", raw), "a path of a machine"
     for cell in code:
@@ -149,6 +150,11 @@ OTHER_PARAMETERS = {
     "02_unet": ({"widths": [8, 16, 24], "seed": 1}, None),
     "03_training": ({"budget_seconds": 6, "budget_eps_seconds": 4, "widths": [8, 16, 24], "seed": 1}, None),
     "04_guided_sampling": ({"weights": [0, 3], "grid_steps": 8, "seed": 1, "samples_per_weight": 50}, "measure"),
+    "05_guidance_lab": ({"weights": [0, 3], "digit": 7, "steps": 8, "seed": 1}, "twin-numbers"),
+    "07_fast_sampling": (
+        {"samples": 50, "step_counts": [2, 4], "w_measured": 1.0, "w_interval": 2.0, "seed": 1},
+        "measure-table",
+    ),
     "06_morphing": (
         {"pair": [4, 9], "animated_seeds": [1], "frames_per_change": 2, "hold": 1, "noises": 4, "denoise_steps": 5},
         "read",

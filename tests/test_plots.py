@@ -46,7 +46,6 @@ FIGURES = {
     "digits": lambda: plots.digits(torch.rand(2, 3, 1, 28, 28), ["a", "b"], ["1", "2", "3"], "title"),
     "lines": lambda: plots.lines([1, 2, 4], {"one": [3, 2, 1], "two": [1, 1.5, 2]}, "x", "y", reference=(2, "floor")),
     "lines, logarithmic": lambda: plots.lines([1, 10, 100], {"one": [3.0, 2.0, 1.0]}, "x", "y", log_x=True, log_y=True),
-    "two_panels": lambda: plots.two_panels([1, 2, 3], {"left": [1, 2, 3], "right": [3, 2, 1]}, "w", {"right": (0, 4)}),
     "small_multiples": lambda: plots.small_multiples(
         [1, 10, 100],
         {"left": {"one": [3, 2, 1], "two": [2, 2, 1]}, "right": {"one": [1, 2, 3], "two": [1, 1, 2]}},
@@ -168,13 +167,6 @@ def test_curves_hold_the_numbers_and_are_named_at_their_ends():
     for values in curves.values():
         assert ([1, 2, 4], values) in drawn
     assert all(word in texts(fig) for word in ("ours", "seed", "seconds", "FID", "real digits"))
-
-
-def test_panels_are_titled_and_limited():
-    fig = FIGURES["two_panels"]()
-    assert [panel.get_title(loc="left") for panel in fig.axes] == ["left", "right"]
-    assert fig.axes[1].get_ylim() == (0, 4)
-    assert list(fig.axes[1].lines[0].get_ydata()) == [3, 2, 1]
 
 
 # ---------------------------------------------------------------------------- in the notebook

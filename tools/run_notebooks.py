@@ -127,6 +127,8 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:  # a widget without its state would show as an error; its text stays
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 def course(names: list[str], parameters: dict) -> list[Run]:

@@ -1,0 +1,410 @@
+"""The guidance lab: drag w and watch the digits change. The only file that imports ipywidgets.
+
+Images    [0, 1] until they are pixels
+Flow      control → `LabState` → `draw` (pure) → `LabPicture` → PNG bytes in an Image widget
+
+A control only leaves the state that is wanted now. One worker thread takes it, draws a coarse picture, and when
+nothing newer has come for a moment, the full one; while there is nothing to draw there is no thread. So dragging
+never queues work, and it makes no difference on which thread a kernel runs callbacks, or whether there is an event
+loop. Nothing here touches pyplot, an Output widget or torch's own generator, which are shared between threads.
+"""
+
+import html
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import ipywidgets
+import numpy as np
+import torch
+import traitlets
+from PIL import Image
+from torch import Tensor
+
+from ddpm_lib.ddpm import DDPM
+from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.sampling import SAMPLERS, evaluating, sample_steps, time_steps
+
+COARSE_STEPS = 4  # of the picture while a control moves
+REST = 0.12  # seconds without news after which the full picture is drawn
+PATIENCE = 0.3  # seconds of computing after which the panel says so
+FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # of the row over w, beside the slider's own
+VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
+
+
+@dataclass(frozen=True)
+class LabState:
+    """Everything that a picture depends on, besides the model: what the controls say.
+
+    view: a key of `VIEWS`. w: guidance weight. digit: 0 … 9, or None for all ten. seed: of the noise x_T.
+    steps, sampler, guidance_interval: as in `sample`. t: 1 … T, where "film" and "noise" stop.
+    first, second, share: the "mix" view's digits, and the second one's share of the label in [0, 1].
+    """
+
+    view: str = "grid"
+    w: float = 1.0
+    digit: int | None = None
+    seed: int = 0
+    steps: int = 20
+    sampler: str = "ddim"
+    guidance_interval: tuple[int, int] | None = None
+    t: int = 350
+    first: int = 3
+    second: int = 8
+    share: float = 0.5
+
+
+@dataclass(frozen=True)
+class LabPicture:
+    """A picture as pixels (H, W, 2) uint8, grey and opacity, with its labels and the words for it.
+
+    agreement, distance: for the read-out, of the digits drawn with the slider's w.
+    """
+
+    pixels: np.ndarray
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    caption: str
+    agreement: str
+    distance: str
+
+
+class _Superseded(Exception):
+    """Drawing stopped because a newer state is wanted."""
+
+
+# ---------------------------------------------------------------------------- state in, pixels out
+
+
+def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -> LabPicture:
+    """The picture of a state: the same pixels for the same model, state, machine and number of threads.
+
+    tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
+    """
+    views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
+    if state.view not in views:
+        raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
+    with torch.inference_mode(), evaluating(ddpm):
+        return views[state.view](ddpm, state, tick)
+
+
+def _labels(state: LabState, n: int = 10) -> Tensor:
+    return torch.arange(10) if state.digit is None else torch.full((n,), state.digit)
+
+
+def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(t, x_t, x̂_0) after each step, from the noise of the state's seed; with weights, label by label all of them."""
+    generator, w, x_T = torch.Generator().manual_seed(state.seed), state.w, None
+    if weights is not None:
+        x_T = torch.randn(len(labels), 1, 28, 28, generator=generator).repeat_interleave(len(weights), dim=0)
+        w, labels = torch.tensor(weights).repeat(len(labels)), labels.repeat_interleave(len(weights))
+    walk = sample_steps(ddpm, labels, w, state.sampler, state.steps, state.guidance_interval, generator, x_T=x_T)
+    for t, (x_t, x_0_hat) in zip(time_steps(ddpm.schedule.T, state.steps)[1:], walk, strict=True):
+        tick()
+        yield t, x_t, x_0_hat
+
+
+def _last(walk: Iterator) -> Tensor:
+    *_, (_, x_0, _) = walk
+    return (x_0.clamp(-1, 1) + 1) / 2
+
+
+def _grid(ddpm, state, tick) -> LabPicture:
+    x = _last(_walk(ddpm, state, labels := _labels(state), tick))
+    what = "The digits 0 to 9" if state.digit is None else f"Ten times the digit {state.digit}, each from other noise"
+    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {_say_w(state.w)}", state)
+
+
+def _row(ddpm, state, tick) -> LabPicture:
+    labels, weights = _labels(state, n=1), (state.w, *FIXED_WEIGHTS)
+    x = _last(_walk(ddpm, state, labels, tick, weights)).view(len(labels), len(weights), 1, 28, 28)
+    differs = "w and the noise on the way differ" if state.sampler == "ancestral" else "only w differs"
+    caption = f"Each row starts from the same noise; {differs}. The first column follows the slider."
+    names = [f"▸ w = {_number(state.w)}", *map(_number, FIXED_WEIGHTS)]
+    return _picture(x.squeeze(2), x[:, 0], labels, caption, state, names)
+
+
+def _film(ddpm, state, tick) -> LabPicture:
+    labels = _labels(state, n=1)
+    frames = list(_walk(ddpm, state, labels, tick))
+    here = min(range(len(frames)), key=lambda i: abs(frames[i][0] - state.t))
+    t, x_t, x_0_hat = frames[here]
+    if state.digit is None:
+        strip, names = torch.stack([x_t, x_0_hat]), [str(digit) for digit in range(10)]
+    else:
+        shown = [here, *(round(i * (len(frames) - 1) / 8) for i in range(9))]
+        strip = torch.stack([torch.cat([frames[i][kind] for i in shown]) for kind in (1, 2)])
+        names = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
+    caption = (
+        f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
+        f"{_say_w(state.w)}"
+    )
+    judged = (x_0_hat + 1) / 2
+    return _picture((strip.squeeze(2) + 1) / 2, judged, labels, caption, state, names, ("x_t", "x̂_0"))
+
+
+def _noise(ddpm, state, tick) -> LabPicture:
+    labels = _labels(state)
+    if state.steps < 2:
+        raise ValueError(f"this view stops on the way, so it needs at least 2 steps, got {state.steps}")
+    t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda time: abs(time - state.t))
+    walk = _walk(ddpm, state, labels, tick)
+    x_t = next(x for time, x, _ in walk if time == t)
+    _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
+    now, y = torch.full((10,), t, device=x_t.device), labels.to(x_t.device)
+    eps_y, eps_null = (ddpm.predict_noise(x_t, now, y, w=w) for w in (0.0, -1.0))
+    judged = (x_0_hat + 1) / 2
+    images = torch.stack([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
+    caption = (
+        f"The network's guesses of the noise in x_t at t = {t}, with the label and without. They look alike; in their "
+        "difference, bright is where the label asks for ink, dark where it forbids it. Guidance adds w times that."
+    )
+    digits, names = [str(digit) for digit in labels.tolist()], ("x_t", "ε(y)", "ε(∅)", "ε(∅) − ε(y)", "x̂_0")
+    return _picture(images.squeeze(2), judged, labels, caption, state, digits, names)
+
+
+def _mix(ddpm, state, tick) -> LabPicture:
+    y = torch.zeros(10, 10)
+    y[:, state.first] += 1 - state.share
+    y[:, state.second] += state.share
+    x = _last(_walk(ddpm, state, y, tick))
+    caption = (
+        f"Ten times the label {1 - state.share:.0%} of {state.first} and {state.share:.0%} of {state.second}, "
+        f"each from other noise. {_say_w(state.w)}"
+    )
+    return _picture(x.view(2, 5, 28, 28), x, y, caption, state)
+
+
+def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> LabPicture:
+    """Tiles (R, C, 28, 28) as pixels, and the numbers for the images that are judged, read as one of their labels."""
+    tiles = (images.float().cpu().clamp(0, 1) * 255).round().byte().numpy()
+    pixels = np.zeros((tiles.shape[0], tiles.shape[1], 30, 30, 2), np.uint8)  # one transparent pixel around each tile
+    pixels[:, :, 1:-1, 1:-1] = np.stack([tiles, np.full_like(tiles, 255)], axis=-1)
+    pixels = pixels.transpose(0, 2, 1, 3, 4).reshape(30 * tiles.shape[0], 30 * tiles.shape[1], 2)
+
+    read = classify(load_classifier(), judged)[0].argmax(1).cpu()
+    if labels.ndim == 1:
+        agreement = f"{(read == labels).sum()} of {len(read)}"
+    else:
+        agreement = f"{(read == state.first).sum()} × {state.first}, {(read == state.second).sum()} × {state.second}"
+    distance = f"{torch.pdist(judged.flatten(1).float()).mean():.1f}" if len(judged) > 1 else "–"
+    return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
+
+
+def _say_w(w: float) -> str:
+    if w == -1:
+        return "w = −1: the label is ignored."
+    if w == 0:
+        return "w = 0: purely conditional, no guidance."
+    how = "weaker than the network learned it" if w < 0 else "exaggerated"
+    return f"w = {_number(w)}: the label is {how}."
+
+
+def _number(x: float) -> str:
+    return f"{x:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Pixels (H, W, 2) uint8, grey and opacity, as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="png", compress_level=1)
+    return file.getvalue()
+
+
+# ---------------------------------------------------------------------------- the panel
+
+
+class GuidanceLab(ipywidgets.VBox):
+    """A panel in which one drags w, and everything else that guided sampling depends on, and sees the digits change.
+
+    ddpm: the model, as in `sample`; it is not changed. The first picture is there when the constructor returns.
+    `state` is what the controls say now; `picture` shows it once `status` is empty. Raises ValueError.
+    """
+
+    def __init__(self, ddpm: DDPM):
+        if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
+            raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
+        T = ddpm.schedule.T
+        self.ddpm = ddpm
+        self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")
+        digits = [("all ten", -1), *((str(digit), digit) for digit in range(10))]
+        self.view = ipywidgets.ToggleButtons(
+            options=[(name, key) for key, name in VIEWS.items()], description="view", style={"button_width": "auto"}
+        )
+        self.digit = ipywidgets.Dropdown(options=digits, description="digit")
+        self.seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed")
+        self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip="the next seed")
+        self.steps = ipywidgets.IntSlider(min(20, T), min=1, max=min(100, T), description="steps")
+        self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
+        self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
+        self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
+        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
+        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
+        self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of it")
+        self.play = ipywidgets.Play(50, max=100, step=2, interval=100, repeat=True, description="play the morph")
+        ipywidgets.jslink((self.play, "value"), (self.share, "value"))
+
+        self.picture = _Picture(format="png").add_class("guidance-lab-image")
+        names = "readout", "caption", "status", "columns", "rows"
+        texts = [ipywidgets.HTML().add_class(f"guidance-lab-{name}") for name in names]
+        self.readout, self.caption, self.status, self._columns, self._rows = texts
+        self._stop = _box("stop", self.t)
+        self._mix = _box("mix", self.first, self.second, self.share, self.play)
+        super().__init__([
+            ipywidgets.HTML(STYLE),
+            self.view,
+            _box("w", self.w),
+            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.interval),
+            self._stop,
+            self._mix,
+            self.readout,
+            _box("picture", ipywidgets.HTML(), self._columns, self._rows, self.picture),
+            self.caption,
+            self.status,
+        ])  # fmt: skip
+        self.add_class("guidance-lab")
+        self._news, self._wanted, self._working = threading.Condition(), None, False
+        self._arrange()
+        self._show(self.state)
+        self.new_noise.on_click(lambda _: self.seed.set_trait("value", self.seed.value + 1))
+        for control in (self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t,
+                        self.first, self.second, self.share):  # fmt: skip
+            control.observe(self._changed, names="value")
+
+    def __repr__(self) -> str:
+        return "GuidanceLab: run this cell in JupyterLab, and drag w"  # all that a page without a kernel can show
+
+    @property
+    def state(self) -> LabState:
+        """What the controls say now."""
+        interval = None if self.interval.value == (1, self.interval.max) else self.interval.value
+        digit = self.digit.value if self.digit.value >= 0 else None
+        names = "view", "w", "seed", "steps", "sampler", "t", "first", "second"
+        values = {name: getattr(self, name).value for name in names}
+        return LabState(**values, digit=digit, guidance_interval=interval, share=self.share.value / 100)
+
+    def _arrange(self) -> None:
+        """Show the controls that the view has. On the callback's thread: the worker never touches a control."""
+        self._stop.layout.display = None if self.view.value in ("film", "noise") else "none"
+        self._mix.layout.display = None if self.view.value == "mix" else "none"
+        self.digit.disabled = self.view.value == "mix"
+
+    def _changed(self, _change: dict) -> None:
+        self._arrange()
+        with self._news:
+            self._wanted = self.state  # replaces one that is still waiting
+            self._news.notify()
+            if not self._working:
+                self._working = True
+                threading.Thread(target=self._work, name="guidance lab", daemon=True).start()
+
+    def _work(self) -> None:
+        """Draw what is wanted, coarse while news keep coming, until nothing is."""
+        while True:
+            with self._news:
+                state, self._wanted = self._wanted, None
+                if state is None:
+                    self._working = False
+                    return
+            if state.steps > COARSE_STEPS:
+                self._show(state, coarse=True)
+                with self._news:
+                    if self._wanted is not None or self._news.wait(REST):
+                        continue
+            self._show(state)
+
+    def _show(self, state: LabState, coarse: bool = False) -> None:
+        """Draw and show one picture. A coarse one is always finished, so that a long drag shows some."""
+
+        def tick() -> None:
+            if not coarse and self._wanted is not None:
+                raise _Superseded
+
+        late = threading.Timer(PATIENCE, self._say_late)
+        late.daemon = True
+        late.start()
+        message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
+        try:
+            drawn = replace(state, steps=COARSE_STEPS) if coarse else state
+            self._present(drawn, draw(self.ddpm, drawn, tick))
+        except _Superseded:
+            message = self.status.value
+        except Exception as error:  # whatever it is, the learner reads it here; a thread's exception would be lost
+            message = f'<span role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</span>'
+        with self._news:
+            late.cancel()
+            self.status.value = message
+
+    def _say_late(self) -> None:
+        with self._news:
+            if not threading.current_thread().finished.is_set():  # cancelled while it waited for the lock
+                self.status.value = "computing…"
+
+    def _present(self, state: LabState, picture: LabPicture) -> None:
+        self.picture.value = png(picture.pixels)
+        height, width, _ = picture.pixels.shape
+        self.picture.layout.width = f"{max(1, min(630 // width, 600 // height)) * width}px"
+        self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
+        numbers = {
+            "w": _number(state.w),
+            "s = 1 + w": _number(1 + state.w),
+            "read as asked": picture.agreement,
+            "mean distance": picture.distance,
+            "steps": state.steps,
+        }
+        self.readout.value = "".join(f"<span>{name} <b>{value}</b></span>" for name, value in numbers.items())
+        self.picture.tooltip = picture.caption
+        self.caption.value = f'<p role="status" aria-live="polite">{html.escape(picture.caption)}</p>'
+
+
+class _Picture(ipywidgets.Image):
+    """An Image with a text for those who can't see it: its tooltip, which the front end shows only where it also
+    finds an (empty) description, and which becomes the title of the <img>."""
+
+    description = traitlets.Unicode("").tag(sync=True)
+
+
+def _box(name: str, *children: ipywidgets.Widget) -> ipywidgets.Box:
+    return ipywidgets.Box(children).add_class(f"guidance-lab-{name}")
+
+
+def _spans(names: tuple[str, ...]) -> str:
+    return "".join(f"<span>{html.escape(name)}</span>" for name in names)
+
+
+# Colours come from JupyterLab's theme. Labels are text beside the picture, so that they follow the theme too.
+STYLE = """<style>
+.guidance-lab { max-width: 720px; padding: 14px 20px 8px; margin: 4px 0; overflow: hidden;
+  border: 1px solid var(--jp-border-color2); border-radius: 8px; }
+.guidance-lab .widget-html-content { line-height: 1.45; }
+.guidance-lab > .widget-toggle-buttons { display: flex; width: 100%; align-items: center; }
+.guidance-lab > .widget-toggle-buttons .widget-toggle-button { border-radius: 4px; }
+.guidance-lab > .widget-toggle-buttons .mod-active { background: var(--jp-brand-color1); color: white; }
+.guidance-lab-w { margin: 8px 0; }
+.guidance-lab-w .widget-slider { width: 100%; font-size: 16px; font-weight: 600; }
+.guidance-lab-w, .guidance-lab > .widget-toggle-buttons { --jp-widgets-inline-label-width: 40px; }
+.guidance-lab-w .noUi-handle { background: var(--jp-brand-color1); border-color: var(--jp-brand-color1); }
+.guidance-lab-controls, .guidance-lab-mix { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); }
+.guidance-lab-controls > *, .guidance-lab-mix > * { width: auto; min-width: 0; --jp-widgets-inline-label-width: 62px; }
+.guidance-lab-controls > .widget-button { width: 130px; }
+.guidance-lab-stop .widget-slider { width: 100%; --jp-widgets-inline-label-width: 62px; }
+.guidance-lab-readout .widget-html-content { display: flex; justify-content: space-between; padding: 12px 0 8px;
+  color: var(--jp-ui-font-color2); font-variant-numeric: tabular-nums; }
+.guidance-lab-readout b { color: var(--jp-ui-font-color0); font-size: 135%; padding-left: 4px; display: inline-block;
+  min-width: 2.2em; }
+.guidance-lab-picture { display: grid; grid-template-columns: max-content max-content; justify-content: center; }
+.guidance-lab-picture .widget-html { margin: 0; width: auto; min-width: 0; color: var(--jp-ui-font-color2); }
+.guidance-lab-picture span { font-size: 11px; }
+.guidance-lab-columns .widget-html-content { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr;
+  text-align: center; }
+.guidance-lab-picture .guidance-lab-rows { height: auto; }
+.guidance-lab-rows .widget-html-content { display: grid; grid-auto-rows: 1fr; height: 100%; align-items: center;
+  text-align: right; white-space: nowrap; }
+.guidance-lab-rows span { padding-right: 8px; }
+.guidance-lab-image { image-rendering: pixelated; max-width: none; margin: 0; }
+.guidance-lab-caption .widget-html-content { min-height: 3em; padding-top: 6px; }
+.guidance-lab-caption p { margin: 0; }
+.guidance-lab-status .widget-html-content { min-height: 1.5em; color: var(--jp-ui-font-color2); }
+.guidance-lab-status [role=alert] { color: var(--jp-error-color1); }
+</style>"""
