@@ -86,7 +86,9 @@ def test_everything_that_the_package_exports_is_explained():
 
 def test_the_welcome_uses_the_same_notation():
     welcome = next(
-        cell.source for cell in nbformat.read(NOTEBOOKS / "00_welcome.ipynb", 4).cells if "## 6. Notation" in cell.source
+        cell.source
+        for cell in nbformat.read(NOTEBOOKS / "00_welcome.ipynb", 4).cells
+        if "## 6. Notation" in cell.source
     )
     names = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"(?m)^\|(?:[^|]*)\|([^|]*)\|", welcome))))
     known = {part for name in CODE_NAMES for part in re.split(r"[.()]", name)}
