@@ -14,7 +14,7 @@ from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAGE = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
 ROWS = [
-    [cell.strip() for cell in row.strip("|").split(" | ")]
+    [cell.strip() for cell in row.strip("|").split("|")]
     for row in re.findall(r"(?m)^\|(?! term |---).*\|$", PAGE)
 ]  # fmt: skip
 CODE_NAMES = [name for _, _, code, _, _ in ROWS for name in re.findall(r"`([^`]+)`", code)]
@@ -91,6 +91,6 @@ def test_the_welcome_uses_the_same_notation():
         if "## 6. Notation" in cell.source
     )
     names = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"(?m)^\|(?:[^|]*)\|([^|]*)\|", welcome))))
-    known = {part for name in CODE_NAMES for part in re.split(r"[.()]", name)}
+    known = {part for name in re.findall(r"`([^`]+)`", PAGE) for part in re.split(r"[.()]", name)}
     assert len(names) > 8
     assert names <= known

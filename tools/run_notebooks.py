@@ -163,7 +163,10 @@ def store(names: list[str]) -> list[Run]:
 
     runs, paths = [], find_notebooks(names)
     BUILD.mkdir(parents=True, exist_ok=True)
-    speed = training_speed() if any(path.name.startswith("00") for path in paths) else None
+    speed = training_speed() if paths[0].name.startswith("00") else None
+    if speed is not None:
+        paths = [*paths[1:], paths[0]]  # 00 shows the README's table, so the others' rows come first
+        write_readme_table([], speed)
     for path in paths:
         output = BUILD / path.name
         run = execute(path, output, {})
@@ -173,7 +176,7 @@ def store(names: list[str]) -> list[Run]:
             notebook = nbformat.read(output, 4)
             clean(notebook)
             nbformat.write(notebook, path)
-    write_readme_table(runs, speed)
+        write_readme_table([run])
     return runs
 
 
