@@ -74,6 +74,23 @@ def _images(*shape: int) -> Tensor:
     return torch.rand(*shape, 1, 28, 28) * 2 - 1
 
 
+# ---------------------------------------------------------------------------- 00 welcome
+
+
+@_check
+def rescale(attempt: Callable) -> Verdict:
+    """attempt(images in [0, 1]) → the same images in [−1, 1]."""
+    mistakes = {
+        "that is the way back, from [−1, 1] to [0, 1]": lambda x: (x + 1) / 2,
+        "your pixels lie in [−½, ½]: shifted, but not stretched": lambda x: x - 0.5,
+        "your pixels lie in [0, 2]: stretched, but not shifted": lambda x: 2 * x,
+        "your pixels lie in [−1, 0]: shifted, but not stretched": lambda x: x - 1,
+        "ink and paper are swapped: 0 must become −1": lambda x: 1 - 2 * x,
+        "you changed nothing: the pixels still lie in [0, 1]": lambda x: x,
+    }
+    return _judge(attempt, lambda x: 2 * x - 1, mistakes, torch.rand(8, 1, 28, 28))
+
+
 # ---------------------------------------------------------------------------- 01 forward process
 
 

@@ -46,7 +46,7 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
         return _load_embedded()
     root = Path(root) if root is not None else default_root()
     if source == "auto":
-        found = all(_raw(root, name).exists() for name in FULL_SHA256)
+        found = has_full_mnist(root)
         print(
             f"MNIST: the full 60,000 + 10,000 digits in {root}"
             if found
@@ -62,10 +62,15 @@ def default_root() -> Path:
     return Path(os.environ.get("DDPM_DATA") or platformdirs.user_cache_dir("ddpm_lib"))
 
 
+def has_full_mnist(root: Path) -> bool:
+    """Whether all four files of the full set lie under root; their content is looked at by `load_mnist`."""
+    return all(_raw(root, name).exists() for name in FULL_SHA256)
+
+
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
     from torchvision.datasets import MNIST  # here, because it takes a second and the embedded digits don't need it
 
-    if not all(_raw(root, name).exists() for name in FULL_SHA256):
+    if not has_full_mnist(root):
         with _socket_timeout(DOWNLOAD_TIMEOUT):
             try:
                 MNIST(root, download=True)

@@ -71,6 +71,7 @@ def frame_by_frame(shares, last=True, digits=lambda date: [int(c) for c in date 
 
 
 RIGHT = {
+    "rescale": [lambda x: x * 2 - 1, lambda x: (x - 0.5) / 0.5],
     "add_noise": [
         lambda x, a, e: torch.sqrt(a) * x + torch.sqrt(1 - a) * e,
         lambda x, a, e: (x.double() * a**0.5 + e * (1 - a) ** 0.5).float(),
@@ -126,6 +127,14 @@ RIGHT = {
 }  # fmt: skip
 
 MISTAKES = {
+    "rescale": {
+        "the way back": lambda x: x / 2 + 0.5,
+        "lie in [−½, ½]": lambda x: x - 1 / 2,
+        "lie in [0, 2]": lambda x: x + x,
+        "lie in [−1, 0]": lambda x: x - 1,
+        "swapped": lambda x: -(x * 2 - 1),
+        "you changed nothing": lambda x: x.clone(),
+    },
     "add_noise": {
         "without their square roots": lambda x, a, e: x * a + e * (1 - a),
         "that is the variance": lambda x, a, e: torch.sqrt(a) * x + (1 - a) * e,

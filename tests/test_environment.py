@@ -1,13 +1,16 @@
-"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, the README and the Makefile."""
+"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, Makefile, pages; and the yardstick."""
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from ddpm_lib.environment import training_speed
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -36,7 +39,41 @@ def test_readme_names_only_make_targets_that_exist():
         assert set(words.split()) <= targets, words
 
 
-def test_files_that_the_readme_shows_exist():
-    links = re.findall(r"\]\(((?!http|#)[^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["README.md", "notebooks/glossary.md", "notebooks/teaching.md"])
+def test_files_that_a_page_shows_exist(page):
+    page = ROOT / page
+    links = re.findall(r"\]\(((?!http|#)[^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_speed_of_this_machine_is_measured_and_nothing_is_drawn(global_rng_untouched):
+    with global_rng_untouched():
+        assert training_speed(rounds=1, steps=1) > 0
+
+
+def minutes_of_class():
+    """(plan, from, minutes, notebook's file or "") of each slot in teaching.md."""
+    page = (ROOT / "notebooks" / "teaching.md").read_text(encoding="utf-8")
+    for plan in re.findall(r"(?ms)^## (?:Two hours|One day).*?(?=^## )", page):
+        slots = re.findall(r"(?m)^\| (\d+):(\d\d) \| (\d+) \| (?:\[\d\d\]\((\w+)\.ipynb\))? *\|", plan)
+        yield plan.splitlines()[0], [(60 * int(h) + int(m), int(minutes), name) for h, m, minutes, name in slots]
+
+
+def test_the_teachers_plans_add_up():
+    (_, two_hours), (_, day) = minutes_of_class()
+    for slots in (two_hours, day):
+        for (start, minutes, _), (following, _, _) in pairwise(slots):
+            assert start + minutes == following
+    assert sum(minutes for _, minutes, _ in two_hours) == 120
+    notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(name for *_, name in day if name) == notebooks
+
+
+def test_each_slot_of_a_plan_is_longer_than_its_notebook_computes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    seconds = {name: int(s) for name, s in re.findall(r"(?m)^\| \[`(\d\d_\w+)`\].*\| (\d+) \| \d+ \|$", readme)}
+    assert seconds
+    for plan, slots in minutes_of_class():
+        for _, minutes, name in slots:
+            assert 60 * minutes > seconds.get(name, 0), f"{plan}: {name}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+import run_notebooks
 import torch
 import torch.nn.functional as F
 
@@ -31,18 +32,14 @@ def text_of(cell):
     )
 
 
-def exercises():
-    """(notebook, stub cell, solution block, check cell) of each exercise, in the order that the reader meets them."""
+def every_exercise():
+    """(stub's source, solution, check's source) of each exercise, in the order that the reader meets them."""
     for path in NOTEBOOKS:
-        cells = read(path).cells
-        for i, cell in enumerate(cells):
-            if "exercise" in cell.metadata.get("tags", []):
-                blocks = re.findall(r"```python\n(.*?)```", cells[i + 1].source, flags=re.DOTALL)
-                assert len(blocks) == 1, f"{path.name} {cell.id}: one fenced solution belongs right below the stub"
-                yield pytest.param(cell.source, blocks[0], cells[i + 2].source, id=cell.id)
+        for stub, solution, check in run_notebooks.exercises(read(path)):
+            yield pytest.param(stub.source, solution, check.source, id=stub.id)
 
 
-@pytest.mark.parametrize(("stub", "solution", "check"), list(exercises()))
+@pytest.mark.parametrize(("stub", "solution", "check"), list(every_exercise()))
 def test_exercise(stub, solution, check):
     def verdict(source):
         names = {"torch": torch, "F": F, "checks": checks}
@@ -97,6 +94,47 @@ def test_every_figure_has_alt_text(path):
         assert output.data["text/plain"] == alt, "a terminal shows the same words"
 
 
+def test_solved_copies_have_every_solution_in_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "SOLVED", tmp_path / "build" / "solved")
+    run_notebooks.solved([])
+    copies = sorted((tmp_path / "build" / "solved").iterdir())
+    assert [copy.name for copy in copies] == [path.name for path in NOTEBOOKS]
+    for path, copy in zip(NOTEBOOKS, copies, strict=True):
+        stored = read(path)
+        for stub, solution, check in run_notebooks.exercises(stored):
+            stub.source = solution.rstrip()
+            check.outputs, check.execution_count = [], None
+        assert read(copy) == stored
+        assert not [cell for cell in tagged(read(copy), "exercise") if re.search(r"return None$", cell.source)]
+
+
+@pytest.mark.notebooks
+@pytest.mark.filterwarnings("default")
+def test_a_solved_copy_runs_and_its_check_passes(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "SOLVED", tmp_path)
+    run_notebooks.solved(["00"])
+    papermill.execute_notebook(
+        tmp_path / "00_welcome.ipynb", tmp_path / "executed.ipynb", cwd=NOTEBOOKS[0].parent, progress_bar=False
+    )
+    [(_, _, check)] = run_notebooks.exercises(read(tmp_path / "executed.ipynb"))
+    assert text_of(check).startswith("✓ passed")
+
+
+@pytest.mark.parametrize("speed", [None, 812.3])
+def test_the_readmes_table_keeps_other_rows_and_has_its_yardstick(speed, tmp_path, monkeypatch):
+    readme = tmp_path / "README.md"
+    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 5 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 6 | 400 |\n"
+    head = "| notebook | what it is about | seconds | peak MiB |\n|---|---|---:|---:|\n"
+    yardstick = "On a machine that trains 700 images per second, as notebook 00 measures it:\n\n"
+    start, end = run_notebooks.TABLE_START, run_notebooks.TABLE_END
+    readme.write_text(f"before\n{start}{yardstick}{head}{rows}{end}after\n", encoding="utf-8")
+    monkeypatch.setattr(run_notebooks, "README", readme)
+    run_notebooks.write_readme_table([run_notebooks.Run("02_b", "Two", 8.4, 500 * 2**20, 1)], speed)
+    changed = rows.replace("| 6 | 400 |", "| 8 | 500 |")
+    yardstick = yardstick.replace("700", "812") if speed else yardstick
+    assert readme.read_text(encoding="utf-8") == f"before\n{start}{yardstick}{head}{changed}{end}after\n"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_links_inside_the_repository_resolve(path):
     for cell in read(path).cells:
@@ -107,6 +145,7 @@ def test_links_inside_the_repository_resolve(path):
 
 # Other parameters than the stored ones, and a cell whose text must change with them.
 OTHER_PARAMETERS = {
+    "00_welcome": ({"labels": [3, 1, 4], "w": 3.0, "seed": 1}, "digits-shape"),
     "01_forward_process": ({"T": 200, "seed": 1}, None),
     "02_unet": ({"widths": [8, 16, 24], "seed": 1}, None),
     "03_training": ({"budget_seconds": 6, "budget_eps_seconds": 4, "widths": [8, 16, 24], "seed": 1}, None),

@@ -18,7 +18,7 @@ SOURCES = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem 
 # A file may import from those before it, and from no other ("arrows go up this table only").
 ORDER = [
     "precision", "schedule", "unet", "data", "plots", "ddpm", "distributed", "checkpoint", "snapshot", "sampling",
-    "training", "evaluation", "command", "widgets", "checks",
+    "training", "environment", "evaluation", "command", "widgets", "checks",
 ]  # fmt: skip
 LEAVES = {"precision", "schedule", "unet", "data", "plots"}
 PUBLIC = [

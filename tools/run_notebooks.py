@@ -4,6 +4,8 @@
     python tools/run_notebooks.py store [NOTEBOOK...]                       refresh stored outputs; `make notebooks`
     python tools/run_notebooks.py figures                                   figures/ from stored outputs, animations
                                                                             from a run; `make figures`
+    python tools/run_notebooks.py solved [NOTEBOOK...]                      copies with solved exercises, not executed,
+                                                                            into build/solved/
 
 A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes to every notebook that has it.
 """
@@ -13,6 +15,7 @@ import ast
 import base64
 import contextlib
 import json
+import re
 import sys
 import threading
 import time
@@ -28,6 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 FIGURES = REPOSITORY / "figures"
 BUILD = REPOSITORY / "build" / "course"
+SOLVED = REPOSITORY / "build" / "solved"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
 CELL_TIMEOUT = 6 * 3600  # seconds; a long training is a parameter, a hang is a bug
@@ -104,6 +108,17 @@ def stored_figures(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.N
                 yield cell, output["data"]["image/png"]
 
 
+def exercises(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.NotebookNode, str, nbformat.NotebookNode]]:
+    """(stub cell, solution, check cell) of each exercise; the solution is the Python block below the stub."""
+    cells = notebook.cells
+    for stub, below, check in zip(cells, cells[1:], cells[2:], strict=False):
+        if "exercise" in stub.metadata.get("tags", []):
+            blocks = re.findall(r"```python\n(.*?)```", below.source, flags=re.DOTALL)
+            if len(blocks) != 1:
+                raise ValueError(f"{stub.id}: one fenced solution belongs right below the stub, found {len(blocks)}")
+            yield stub, blocks[0], check
+
+
 def clean(notebook: nbformat.NotebookNode) -> None:
     """Leave only what a reader needs: no papermill metadata, no progress bars, no widget state."""
     notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
@@ -139,10 +154,20 @@ def course(names: list[str], parameters: dict) -> list[Run]:
 
 
 def store(names: list[str]) -> list[Run]:
-    """Execute and write the cleaned result over the stored notebook; the README's table gets the new figures."""
-    runs = []
+    """Execute and write the cleaned result over the stored notebook; the README's table gets the new figures.
+
+    With 00 among them it also gets this machine's speed, by which 00 scales those figures elsewhere. So name 00 only
+    together with all others: seconds and yardstick belong to one machine, in one state.
+    """
+    from ddpm_lib.environment import training_speed  # here, because torch takes seconds and only `store` needs it
+
+    runs, paths = [], find_notebooks(names)
     BUILD.mkdir(parents=True, exist_ok=True)
-    for path in find_notebooks(names):
+    speed = training_speed() if paths[0].name.startswith("00") else None
+    if speed is not None:
+        paths = [*paths[1:], paths[0]]  # 00 shows the README's table, so the others' rows come first
+        write_readme_table([], speed)
+    for path in paths:
         output = BUILD / path.name
         run = execute(path, output, {})
         print(f"{run.notebook}: {run.seconds:.0f} s {run.error or 'ok'}", flush=True)
@@ -151,14 +176,20 @@ def store(names: list[str]) -> list[Run]:
             notebook = nbformat.read(output, 4)
             clean(notebook)
             nbformat.write(notebook, path)
-    write_readme_table(runs)
+        write_readme_table([run])
     return runs
 
 
-def write_readme_table(runs: list[Run]) -> None:
-    """Replace the rows of the runs in the README's table of notebooks, leaving other rows as they are."""
+def write_readme_table(runs: list[Run], speed: float | None = None) -> None:
+    """Replace the rows of the runs in the README's table of notebooks, leaving other rows as they are.
+
+    speed: training images per second of the machine; None leaves the line that says it.
+    """
     before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_START)
     table, _, after = rest.partition(TABLE_END)
+    yardstick = "".join(line + "\n" for line in table.splitlines() if "images per second" in line)
+    if speed is not None:
+        yardstick = f"On a machine that trains {speed:.0f} images per second, as notebook 00 measures it:\n"
     rows = {row.split("`")[1]: row for row in table.splitlines() if "`" in row}
     for run in runs:
         if not run.error:
@@ -167,8 +198,23 @@ def write_readme_table(runs: list[Run]) -> None:
                 f"| {run.seconds:.0f} | {run.peak_bytes / 2**20:.0f} |"
             )
     head = ["| notebook | what it is about | seconds | peak MiB |", "|---|---|---:|---:|"]
-    table = "\n".join(head + [rows[name] for name in sorted(rows)]) + "\n"
+    table = yardstick + "\n" + "\n".join(head + [rows[name] for name in sorted(rows)]) + "\n"
     README.write_text(f"{before}{TABLE_START}{table}{TABLE_END}{after}", encoding="utf-8")
+
+
+def solved(names: list[str]) -> None:
+    """Write copies into build/solved/ whose exercises are solved; what a check said of the stub is left out."""
+    SOLVED.mkdir(parents=True, exist_ok=True)
+    for path in find_notebooks(names):
+        notebook = nbformat.read(path, 4)
+        count = 0
+        for stub, solution, check in exercises(notebook):
+            stub.source = solution.rstrip()
+            check.outputs, check.execution_count = [], None
+            count += 1
+        nbformat.write(notebook, SOLVED / path.name)
+        print(f"{path.stem}: {count} exercises solved")
+    print(f"solved notebooks: {SOLVED}")
 
 
 def figures() -> None:
@@ -201,12 +247,14 @@ def literal(text: str) -> object:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("course", "store", "figures"))
+    parser.add_argument("command", choices=("course", "store", "figures", "solved"))
     parser.add_argument("notebooks", nargs="*")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_intermixed_args()
     if arguments.command == "figures":
         return figures()
+    if arguments.command == "solved":
+        return solved(arguments.notebooks)
     if arguments.command == "course":
         runs = course(arguments.notebooks, {name: literal(value) for name, value in arguments.parameter})
         (BUILD / "runs.json").write_text(json.dumps([vars(run) for run in runs], indent=1))
