@@ -195,7 +195,7 @@ def ours_after(data: TensorDataset) -> list[dict]:
             {name: tensor.contiguous() for name, tensor in ddpm.unet.state_dict().items()},
             WEIGHTS / f"ours_{seconds}.safetensors",
         )
-        at = {"w=0": draw(ddpm, COMPARED, 0.0, "ancestral", 100), "w=1": draw(ddpm, COMPARED, 1.0, "ddim", 20)}
+        at = {f"w={w:.0f}": draw(ddpm, COMPARED, w, "ancestral", 10) for w in (0.0, 1.0)}
         results.append({"seconds": seconds, "steps": steps, **at})
         print(json.dumps(results[-1]), flush=True)
     return results
