@@ -8,6 +8,7 @@ results.json, so that it can be stopped and goes on; `--stages NAME...` does som
 """
 
 import argparse
+import functools
 import json
 import subprocess
 import time
@@ -132,6 +133,25 @@ def limit(data: TensorDataset) -> dict:
 # ---------------------------------------------------------------------------- quality
 
 
+def keep(ddpm: DDPM, name: str) -> None:
+    """The network's weights into build/bench/, also those of the starting point, whose network has no config."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    tensors = {key: tensor.contiguous() for key, tensor in ddpm.unet.state_dict().items()}
+    save_file(tensors, WEIGHTS / f"{name}.safetensors")
+
+
+def kept(ddpm: DDPM, name: str) -> DDPM:
+    """ddpm with the weights that were kept under this name, in eval mode."""
+    ddpm.unet.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
+    return ddpm.eval()
+
+
+@functools.cache
+def test_set() -> TensorDataset:
+    """The 10,000 test digits; loading them takes a second, for the digests of all files."""
+    return load_mnist(source="full")[1]
+
+
 def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
     scores = evaluate(images, labels)
     return {
@@ -147,7 +167,7 @@ def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
 
 def draw(ddpm: DDPM, n: int, w: float, sampler: str, steps: int, eta: float = 0.0) -> dict:
     """Scores of n digits whose labels are the first n of the test set's, so that class shares are those of the data."""
-    labels = load_mnist(source="full")[1].tensors[1][:n]
+    labels = test_set().tensors[1][:n]
     start, generator = time.perf_counter(), torch.Generator().manual_seed(1)
     images = [
         sample(ddpm, part, w=w, sampler=sampler, steps=steps, eta=eta, generator=generator)
@@ -163,19 +183,16 @@ def starting_point_quality(data: TensorDataset) -> dict:
 
     Where bfloat16 is fast it is used to afford this; its time is counted in float32, as `training_speed` measures it.
     """
-    path, ddpm = WEIGHTS / "starting_point.safetensors", starting_point.starting_point()
+    ddpm, bf16 = starting_point.starting_point(), has_fast_bf16(CPU)
     ddpm.unet.to(memory_format=torch.channels_last)
-    bf16 = has_fast_bf16(CPU)
     torch.manual_seed(0)
-    if not path.exists():
-        steps = starting_point.EPOCHS * -(-len(data) // starting_point.BATCH_SIZE)
-        for _ in tqdm(starting_point.training_steps(ddpm, *data.tensors, bf16=bf16), total=steps, mininterval=30):
+    if not (WEIGHTS / "starting_point.safetensors").exists():
+        steps = starting_point.training_steps(ddpm, *data.tensors, bf16=bf16)
+        for _ in tqdm(steps, total=starting_point.steps_of(len(data)), mininterval=30):
             pass
-        WEIGHTS.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in ddpm.unet.state_dict().items()}, path)
-    ddpm.unet.load_state_dict(load_file(path))
-    ddpm.eval()
-    labels, result = load_mnist(source="full")[1].tensors[1][:COMPARED], {}
+        keep(ddpm, "starting_point")
+    kept(ddpm, "starting_point")
+    labels, result = test_set().tensors[1][:COMPARED], {}
     for name, uniform, part in (("Gaussian", False, labels), ("uniform, as published", True, labels[:100])):
         images = [starting_point.sample(ddpm, few, uniform_noise=uniform, bf16=bf16) for few in part.split(100)]
         result[name] = scores_of(torch.cat(images), part) | {"mean pixel": torch.cat(images).mean().item()}
@@ -190,11 +207,7 @@ def ours_after(data: TensorDataset) -> list[dict]:
         ddpm = DDPM.recommended()
         for record in train(ddpm, data, TrainConfig(seconds=seconds), torch.Generator().manual_seed(0), device=CPU):
             steps = record.step
-        WEIGHTS.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in ddpm.unet.state_dict().items()},
-            WEIGHTS / f"ours_{seconds}.safetensors",
-        )
+        keep(ddpm, f"ours_{seconds}")
         at = {f"w={w:.0f}": draw(ddpm, COMPARED, w, "ancestral", 10) for w in (0.0, 1.0)}
         results.append({"seconds": seconds, "steps": steps, **at})
         print(json.dumps(results[-1]), flush=True)
@@ -203,9 +216,8 @@ def ours_after(data: TensorDataset) -> list[dict]:
 
 def five_minutes(data: TensorDataset) -> list[dict]:
     """The model of the 300 s budget on 10,000 samples over w."""
-    ddpm = DDPM.recommended()
-    ddpm.unet.load_state_dict(load_file(WEIGHTS / f"ours_{BUDGETS[-1]}.safetensors"))
-    return [draw(ddpm.eval(), 10_000, w, "ancestral", 30) for w in (0.0, 0.2, 0.4)]
+    ddpm = kept(DDPM.recommended(), f"ours_{BUDGETS[-1]}")
+    return [draw(ddpm, 10_000, w, "ancestral", 30) for w in (0.0, 0.2, 0.4)]
 
 
 def shipped(data: TensorDataset) -> list[dict]:
@@ -218,7 +230,7 @@ def shipped(data: TensorDataset) -> list[dict]:
 
 def memorised(data: TensorDataset, n: int = 1000) -> dict:
     """L2 distance in pixels to the nearest training digit: n samples of the shipped weights beside n test digits."""
-    images, labels = (tensor[:n] for tensor in load_mnist(source="full")[1].tensors)
+    images, labels = (tensor[:n] for tensor in test_set().tensors)
     drawn = sample(load_checkpoint(), labels, w=0.0, steps=20, generator=torch.Generator().manual_seed(1))
     result = {}
     for name, x in (("samples", drawn), ("test digits", images)):
@@ -246,9 +258,10 @@ def measure_speed(data: TensorDataset) -> dict:
     }
 
 
-def report_speed(speed: dict) -> None:
+def report_speed(speed: dict, machine: str) -> None:
+    """The speeds, with the machine that they were measured on."""
     training, sampling, late, top = speed["training"], speed["sampling"], speed["latency"], speed["limit"]
-    print(f"{describe_machine()}; medians of {ROUNDS} rounds in turns, ratios with their range\n")
+    print(f"{machine}; medians of {ROUNDS} rounds in turns, ratios with their range\n")
     print(
         f"training        {training['ours: images/s']:8.0f} images/s, starting point "
         f"{training['starting point: images/s']:.0f}: {text(training['ratio'])}"
@@ -270,7 +283,7 @@ def report_speed(speed: dict) -> None:
 def report_quality(results: dict) -> None:
     """The starting point's quality, when ours reaches it, and the ratio of the two times."""
     theirs = results["starting_point_quality"]["Gaussian"]
-    steps = starting_point.EPOCHS * -(-60_000 // starting_point.BATCH_SIZE)
+    steps = starting_point.steps_of(60_000)
     their_seconds = steps * results["speed"]["training"]["starting point: seconds a step"]
     print(
         f"\nstarting point  {their_seconds:,.0f} s for {steps:,} steps in float32: FID {theirs['fid']:.2f} "
@@ -320,7 +333,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", choices=["speed", *(stage.__name__ for stage in QUALITY)], default=[])
     arguments = parser.parse_args()
     if not arguments.full:
-        return report_speed(measure_speed(load_mnist()[0]))
+        return report_speed(measure_speed(load_mnist()[0]), describe_machine())
     data, _ = load_mnist(source="full")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for stage in (measure_speed, *QUALITY):
@@ -331,7 +344,7 @@ def main() -> None:
             commit = subprocess.run(commit, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
             results.setdefault("provenance", {})[name] = f"{date.today()}, commit {commit}, {describe_machine()}"
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    report_speed(results["speed"])
+    report_speed(results["speed"], results["provenance"]["speed"])
     report_quality(results)
     draw_figure(results)
 

@@ -92,23 +92,22 @@ class NoBlock(UNet):
         del self.bottleneck[1]
 
 
-class ZeroInit(UNet):
-    """The head and the last BatchNorm of each residual branch start at 0."""
-
-    def __init__(self, config: UNetConfig):
-        super().__init__(config)
-        nn.init.zeros_(self.head.weight)
-        for module in self.modules():
-            if isinstance(module, ResidualBlock):
-                nn.init.zeros_(module.norm.weight)
-
-
 class ZeroHead(UNet):
     """The head starts at 0."""
 
     def __init__(self, config: UNetConfig):
         super().__init__(config)
         nn.init.zeros_(self.head.weight)
+
+
+class ZeroInit(ZeroHead):
+    """The head and the last BatchNorm of each residual branch start at 0."""
+
+    def __init__(self, config: UNetConfig):
+        super().__init__(config)
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.zeros_(module.norm.weight)
 
 
 def silu(config: UNetConfig) -> UNet:
@@ -124,30 +123,24 @@ def silu(config: UNetConfig) -> UNet:
 # ---------------------------------------------------------------------------- losses with one change
 
 
-class Weighted(DDPM):
-    """The loss on v with each image weighted by `weight(SNR_t)`."""
+class MinSNR(DDPM):
+    """Each image weighted by min(SNR, 5)/(SNR + 1) (Hang et al. 2023, arXiv:2303.09556, for v), with mean 1 over t."""
 
     def loss(self, x_0, y, p_uncond=0.1, generator=None):
-        def mse(v_hat, v):
-            snr = self.schedule.log_snr[seen["t"]].exp()
-            return ((v_hat - v).square().mean(dim=(1, 2, 3)) * self.weight(snr)).mean()
-
+        snr = self.schedule.log_snr[1:].exp()
+        weight = snr.clamp(max=5) / (snr + 1)
+        weight = weight / weight.mean()  # of t = 1 … T
         seen, velocity = {}, self.schedule.velocity
 
         def remember(x_0, t, eps):
             seen["t"] = t
             return velocity(x_0, t, eps)
 
+        def mse(v_hat, v):
+            return ((v_hat - v).square().mean(dim=(1, 2, 3)) * weight[seen["t"] - 1]).mean()
+
         with mock.patch.object(self.schedule, "velocity", remember), mock.patch("ddpm_lib.ddpm.F.mse_loss", mse):
             return super().loss(x_0, y, p_uncond, generator)
-
-
-class MinSNR(Weighted):
-    """min(SNR, 5)/(SNR + 1) (Hang et al. 2023, arXiv:2303.09556, for v), scaled to mean weight 1 over t."""
-
-    def weight(self, snr):
-        all_snr = self.schedule.log_snr[1:].exp()
-        return snr.clamp(max=5) / (snr + 1) / (all_snr.clamp(max=5) / (all_snr + 1)).mean()
 
 
 class UniformT(DDPM):
@@ -210,7 +203,7 @@ def few(data: TensorDataset) -> TensorDataset:
     return load_mnist(source="embedded")[0]
 
 
-# name: (what it changes, model, TrainConfig's arguments, optimizer, data)
+# name → what is another than in base: arguments of `build`, those of TrainConfig, the optimizer, the data.
 VARIANTS = {
     "base": {},
     "eps": {"model": {"prediction": "eps"}},

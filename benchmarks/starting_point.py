@@ -49,6 +49,11 @@ def starting_point() -> DDPM:
     return DDPM(StartingPointUNet(), NoiseSchedule.linear(T=500, beta_1=1e-4, beta_T=0.02), prediction="eps")
 
 
+def steps_of(images: int) -> int:
+    """Optimizer steps of its recipe on so many images: 15 epochs, each with its ragged last batch."""
+    return EPOCHS * math.ceil(images / BATCH_SIZE)
+
+
 def loss_of(ddpm: DDPM, x_0: Tensor, labels: Tensor) -> Tensor:
     """‖ε − ε̂‖² with t drawn anew for each image. x_0: (B, 1, 28, 28) in [0, 1], as the starting point has it."""
     t = torch.randint(1, ddpm.schedule.T + 1, (len(x_0),))

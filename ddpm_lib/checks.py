@@ -28,6 +28,9 @@ class Verdict:
         return f"{sign} {self.status}: {self.message}"
 
 
+NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
+
+
 def _check(check: Callable) -> Callable:
     """Turn a learner's exception into a verdict that shows the line where it happened."""
 
@@ -49,7 +52,7 @@ def _judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *i
     """Compare attempt(*inputs) with right(*inputs), then with each named mistake."""
     got = attempt(*[value.clone() if isinstance(value, Tensor) else value for value in inputs])
     if got is None:
-        return Verdict("not attempted", "replace None by your code and run the cell and this check again")
+        return NOT_ATTEMPTED
     want = torch.as_tensor(right(*inputs)).double()  # not as an integer: that would truncate a wrong 142.5
     try:
         got = torch.as_tensor(got, dtype=want.dtype)
@@ -179,7 +182,7 @@ def label_dropout(attempt: Callable) -> Verdict:
     before, p_uncond = y.clone(), 0.25
     got = attempt(y, p_uncond)
     if got is None:
-        return _judge(lambda: None, lambda: 0, {})
+        return NOT_ATTEMPTED
     if not torch.equal(y, before):
         return Verdict("wrong", "you changed the caller's labels in place: next epoch they will be gone")
     if not isinstance(got, Tensor) or got.shape != y.shape:
@@ -475,7 +478,7 @@ def weight_at(attempt: Callable) -> Verdict:
         "you forgot t_min": lambda t, w: w if t <= 400 else 0,
     }
     if attempt(250, w, 100, 400) is None:
-        return _judge(lambda: None, lambda: 0, {})
+        return NOT_ATTEMPTED
     return _judge(
         everywhere(lambda t, w: attempt(t, w, 100, 400)),
         everywhere(lambda t, w: w if 100 <= t <= 400 else 0),
