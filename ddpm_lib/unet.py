@@ -151,7 +151,7 @@ def _fold_batchnorm(module: nn.Module) -> nn.Module:
         if isinstance(child, nn.BatchNorm2d) and isinstance(folded._modules.get(before), nn.Conv2d):
             folded._modules[before] = _fold(folded._modules[before], child)
             child = nn.Identity()
-        folded._modules[name] = _fold_batchnorm(child)
+        folded._modules[name] = _fold_batchnorm(child) if child._modules or child.training else child
         before = name
     return folded
 
