@@ -17,7 +17,7 @@ help:
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
-	@echo "make checkpoint  train the weights that ship (20 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 
 course: .venv/course
@@ -66,7 +66,7 @@ data: .venv/course
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
 # bottleneck.
 checkpoint: .venv/course
-	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 1200 -p budget_eps_seconds 5 \
+	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 3000 -p budget_eps_seconds 5 \
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
