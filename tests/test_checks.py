@@ -474,6 +474,10 @@ def test_no_check_and_no_diagnosis_is_left_out_here(monkeypatch):
     public = {name for name in public if not name.startswith("_") and hasattr(getattr(checks, name), "__wrapped__")}
     assert public == set(RIGHT) == set(MISTAKES)
 
+    for name in public:
+        assert len(RIGHT[name]) >= 2, f"{name}: at least two right answers, written differently"
+        assert len(MISTAKES[name]) >= 3, f"{name}: at least three mistakes, each with its own diagnosis"
+
     named, judge = [], checks._judge
 
     def spy(attempt, right, mistakes, *inputs):
