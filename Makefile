@@ -12,7 +12,7 @@ help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
-	@echo "make lint        ruff on code and notebooks"
+	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
@@ -46,6 +46,7 @@ test-papermill: .venv/test
 lint: .venv/test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) -m codespell_lib
 
 format: .venv/test
 	$(RUN) -m ruff format .
