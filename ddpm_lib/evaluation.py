@@ -336,26 +336,34 @@ def nearest_neighbours(images: Tensor, train_images: Tensor) -> tuple[Tensor, Te
 
 
 def bootstrap(
-    score: Callable[[Tensor], float], n: int, resamples: int = 200, generator: torch.Generator | None = None
+    score: Callable[[Tensor], float], labels: Tensor, resamples: int = 200, generator: torch.Generator | None = None
 ) -> tuple[float, float]:
-    """How much a score of n images moves when others are drawn: its 95 % bootstrap interval (Efron 1979).
+    """How far a score moves when other images are drawn for the same labels: its 95 % bootstrap interval (Efron 1979).
 
     score: from row numbers (n,) long to a number, such as `lambda rows: frechet_distance(real, features[rows])`; the
-    images are read once, only rows are drawn again. n: int ≥ 2. resamples: int ≥ 20. generator: None is torch's own.
-    Returns the ends [s − q(97.5 %), s − q(2.5 %)] with s the score of all rows, each once, and q the quantiles of how
-    the resampled scores lie about THEIR mean. Not about s: a resample holds some rows twice and a third of them not at
+    images are read once, only rows are drawn again, with replacement, each from the rows of its own label.
+    labels: (n,) integers, n ≥ 1. Where the shares of the classes were left to chance too, they are all the same.
+    resamples: int ≥ 20. generator: None is torch's own.
+    Returns s − q(97.5 %) and s − q(2.5 %), with s the score of all rows, each once, and q the quantiles of how the
+    resampled scores lie about THEIR mean. Not about s: a resample holds some rows twice and a third of them not at
     all. That looks like fewer images, and FID grows where images are few; all resamples may lie above s. Taking their
     mean away leaves the spread, so the interval is for the score at this n, its bias included.
     Raises ValueError.
     """
-    for name, value, least in (("n", n, 2), ("resamples", resamples, 20)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be an integer ≥ {least}, got {value!r:.60}")
-    draws = [(draw(torch.rand, (n,), generator) * n).long().clamp(max=n - 1) for _ in range(resamples)]
-    scores = np.array([score(rows) for rows in draws])
-    high, low = np.quantile(scores - scores.mean(), (0.025, 0.975))
-    whole = score(torch.arange(n))
-    return float(whole - low), float(whole - high)
+    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point() or len(labels) == 0:
+        raise ValueError(f"labels must be integers of shape (n,), n ≥ 1, got {describe(labels)}")
+    if not isinstance(resamples, Integral) or isinstance(resamples, bool) or resamples < 20:
+        raise ValueError(f"resamples must be an integer ≥ 20, got {resamples!r:.60}")
+    whole = score(torch.arange(len(labels)))
+    alike = [(labels == label).nonzero().flatten().cpu() for label in labels.unique()]
+    scores = []
+    for _ in range(resamples):
+        rows = torch.empty(len(labels), dtype=torch.long)
+        for same in alike:  # each row's place is kept by its label, so that labels[rows] are the labels
+            rows[same] = same[(draw(torch.rand, (len(same),), generator) * len(same)).long().cpu()]
+        scores.append(score(rows))
+    low, high = np.quantile(np.array(scores) - np.mean(scores), (0.025, 0.975))
+    return float(whole - high), float(whole - low)
 
 
 def floors(n: int) -> dict[str, float]:
