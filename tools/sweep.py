@@ -9,9 +9,9 @@ The same for what_mattered. `make sweep` and `make variants` list, run with two 
     --full              the grid that the README and notebook 08 show, instead of one of a few minutes
     -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
 
-A point is its two files in build/sweep/, named by its parameters: the executed notebook, and then its rows as JSON. Both
-appear by renaming, whole or not at all. So a point is finished when its JSON is there; any number of processes and
-machines may work in that folder; and after a stop of any kind the same command goes on.
+A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
+by renaming, whole or not at all, the rows last: where they are, the point is finished. So any number of processes and
+machines may work in that folder, and after a stop of any kind the same command goes on.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 
 # Before torch starts its threads: processes share the cores, and a kernel with one thread is repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +36,7 @@ import nbformat
 import papermill
 from run_notebooks import CELL_TIMEOUT, FIGURES, NOTEBOOKS, REPOSITORY, clean, literal
 
+from ddpm_lib import plots
 from ddpm_lib.checkpoint import SHIPPED, write_atomically
 from ddpm_lib.data import default_root, has_full_mnist
 
@@ -85,6 +87,8 @@ def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
     unknown = set(changes) - papermill.inspect_notebook(SWEEPS / f"{grid}.ipynb").keys()
     if unknown:
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
+    if changes.get("checkpoint"):  # the kernel starts in another folder
+        changes = changes | {"checkpoint": str(Path(changes["checkpoint"]).resolve(strict=True))}
     found = {}
     for parameters in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
         parameters |= data | changes
@@ -105,7 +109,7 @@ def point_name(grid: str, parameters: dict) -> str:
 
 
 def rows_of(name: str, columns: list[str]) -> tuple[list[dict], dict]:
-    """Rows and provenance of a finished point. Raises OSError where there are none, ValueError where they are damaged."""
+    """Rows and provenance of a finished point. OSError where there are none, ValueError where they are damaged."""
     path = BUILD / f"{name}.json"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -126,7 +130,7 @@ def is_finished(name: str, columns: list[str]) -> bool:
 
 
 def run(grid: str, name: str, parameters: dict) -> None:
-    """Execute one point, unless it is finished. Raises PapermillExecutionError; the notebook stays as ….failed.ipynb."""
+    """Execute one point, unless it is finished. Where it fails, the notebook stays as NAME.failed.ipynb."""
     if is_finished(name, COLUMNS[grid]):
         return print(f"{name}: finished before", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -208,6 +212,55 @@ def sort_key(row: dict) -> tuple:
     return (row["w"] is None, row["sampler"], row["w"] or 0, row["seed"])
 
 
+def draw_figure(rows: list[dict]):
+    """FID and Inception Score over w, and one against the other: means over the seeds, with their bands.
+
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals; each seed is a dot.
+    """
+    figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
+    real = [row for row in rows if row["sampler"] == "real"]
+    samplers = sorted({row["sampler"] for row in rows} - {"real"})
+    n = max(row["n"] for row in rows)
+    for sampler, color in zip(samplers, plots.COLORS, strict=False):
+        found = [row for row in rows if row["sampler"] == sampler]
+        weights = sorted({row["w"] for row in found})
+        for axes, name in ((fid, "fid"), (score, "inception_score")):
+            mean, low, high = (
+                [fmean(row[name + end] for row in found if row["w"] == w) for w in weights]
+                for end in ("", "_low", "_high")
+            )
+            low = [max(value, 0.05 * middle) for value, middle in zip(low, mean, strict=True)]  # FID's axis has no 0
+            axes.fill_between(weights, low, high, color=color, alpha=0.25, linewidth=0)
+            axes.plot(weights, mean, color=color, label=sampler)
+            axes.plot([row["w"] for row in found], [row[name] for row in found], "o", color=color, markersize=3)
+        x, y = (
+            [fmean(row[name] for row in found if row["w"] == w) for w in weights] for name in ("inception_score", "fid")
+        )
+        curve.plot(x, y, color=color, marker="o", markersize=3)
+        if sampler == samplers[0]:
+            for w, *point in zip(weights, x, y, strict=True):
+                if w in (-1, 0, 1, 4, 8):
+                    curve.annotate(
+                        f"w = {w:g}", point, xytext=(-5, 4), textcoords="offset points", ha="right", fontsize=9
+                    )
+    for axes, name in ((fid, "fid"), (score, "inception_score")):
+        floor = fmean(row[name] for row in real)
+        axes.axhline(floor, color=plots.INK, linewidth=1, linestyle="--")
+        axes.annotate(
+            f"{n:,} real digits", (max(weights), floor), xytext=(0, 4), textcoords="offset points", ha="right"
+        )
+        axes.set(xlabel="guidance weight w")
+    at = (fmean(row["inception_score"] for row in real), fmean(row["fid"] for row in real))
+    curve.plot(*at, "*", color=plots.INK, markersize=11)
+    curve.annotate("real", at, xytext=(-8, -3), textcoords="offset points", ha="right")
+    fid.set(title="FID: lower is better", yscale="log")
+    score.set(title="Inception Score: higher is better")
+    curve.set(title="one against the other", xlabel="Inception Score", ylabel="FID", yscale="log")
+    if len(samplers) > 1:
+        fid.legend()
+    return figure
+
+
 def store(grid: str) -> None:
     """Execute the notebook with its own parameters and write the cleaned result over it."""
     path = SWEEPS / f"{grid}.ipynb"
@@ -240,12 +293,12 @@ def main() -> None:
         options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
         rows = gather(grid, list(known), " ".join(["tools/sweep.py", grid, *options]))
         if grid == "w_sweep":
-            draw_figure(rows)
+            write_atomically(FIGURES / "w_sweep.png", plots.png(draw_figure(rows)))
         return None
     missing = [name for name in arguments.names or known if not is_finished(name, COLUMNS[grid])]
     if arguments.command == "list":
         print(f"{len(known) - len(missing)} of {len(known)} points are finished", file=sys.stderr)
-        print("\n".join(missing))
+        print(*missing, sep="\n", end="\n" if missing else "")
         return None
     failed = []
     for name in missing:
@@ -254,10 +307,6 @@ def main() -> None:
         except papermill.PapermillExecutionError as error:
             failed.append(f"{name} failed: {error.ename}: {error.evalue}")
     sys.exit("\n".join(failed) or None)
-
-
-def draw_figure(rows: list[dict]) -> None:
-    pass
 
 
 if __name__ == "__main__":
