@@ -347,7 +347,8 @@ def bootstrap(
     Returns s − q(97.5 %) and s − q(2.5 %), with s the score of all rows, each once, and q the quantiles of how the
     resampled scores lie about THEIR mean. Not about s: a resample holds some rows twice and a third of them not at
     all. That looks like fewer images, and FID grows where images are few; all resamples may lie above s. Taking their
-    mean away leaves the spread, so the interval is for the score at this n, its bias included.
+    mean away leaves the spread, so the interval is for the score at this n, its bias included. Where FID is close to
+    that of real digits it is a little wide.
     Raises ValueError.
     """
     if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point() or len(labels) == 0:

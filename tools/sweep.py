@@ -212,50 +212,54 @@ def sort_key(row: dict) -> tuple:
     return (row["w"] is None, row["sampler"], row["w"] or 0, row["seed"])
 
 
+@plots.styled
 def draw_figure(rows: list[dict]):
-    """FID and Inception Score over w, and one against the other: means over the seeds, with their bands.
+    """FID and Inception Score over w, and one against the other from w = 0 on: means over the seeds, each seed a dot.
 
-    A band goes from the mean lower to the mean upper end of the bootstrap intervals; each seed is a dot.
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed, and the star: real digits.
     """
     figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
-    real = [row for row in rows if row["sampler"] == "real"]
+    real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}
     samplers = sorted({row["sampler"] for row in rows} - {"real"})
-    n = max(row["n"] for row in rows)
     for sampler, color in zip(samplers, plots.COLORS, strict=False):
         found = [row for row in rows if row["sampler"] == sampler]
         weights = sorted({row["w"] for row in found})
+
+        def mean(name, found=found, weights=weights):
+            return [fmean(row[name] for row in found if row["w"] == w) for w in weights]
+
         for axes, name in ((fid, "fid"), (score, "inception_score")):
-            mean, low, high = (
-                [fmean(row[name + end] for row in found if row["w"] == w) for w in weights]
-                for end in ("", "_low", "_high")
-            )
-            low = [max(value, 0.05 * middle) for value, middle in zip(low, mean, strict=True)]  # FID's axis has no 0
-            axes.fill_between(weights, low, high, color=color, alpha=0.25, linewidth=0)
-            axes.plot(weights, mean, color=color, label=sampler)
+            # FID's axis is logarithmic and ends above 0, where an interval of few digits may not.
+            low = [max(end, 0.05 * middle) for end, middle in zip(mean(f"{name}_low"), mean(name), strict=True)]
+            axes.fill_between(weights, low, mean(f"{name}_high"), color=color, alpha=0.25, linewidth=0)
+            axes.plot(weights, mean(name), color=color, label=sampler)
             axes.plot([row["w"] for row in found], [row[name] for row in found], "o", color=color, markersize=3)
-        x, y = (
-            [fmean(row[name] for row in found if row["w"] == w) for w in weights] for name in ("inception_score", "fid")
-        )
-        curve.plot(x, y, color=color, marker="o", markersize=3)
+        conditional = [
+            point for point in zip(weights, mean("inception_score"), mean("fid"), strict=True) if point[0] >= 0
+        ]
+        curve.plot(*zip(*[point for _, *point in conditional], strict=True), color=color, marker="o", markersize=3)
         if sampler == samplers[0]:
-            for w, *point in zip(weights, x, y, strict=True):
-                if w in (-1, 0, 1, 4, 8):
-                    curve.annotate(
-                        f"w = {w:g}", point, xytext=(-5, 4), textcoords="offset points", ha="right", fontsize=9
-                    )
-    for axes, name in ((fid, "fid"), (score, "inception_score")):
-        floor = fmean(row[name] for row in real)
-        axes.axhline(floor, color=plots.INK, linewidth=1, linestyle="--")
-        axes.annotate(
-            f"{n:,} real digits", (max(weights), floor), xytext=(0, 4), textcoords="offset points", ha="right"
-        )
+            for w, *point in conditional:
+                if w in (0, 0.2, 0.5, 1, 2, 4, 8):
+                    curve.annotate(f"{w:g}", point, xytext=(6, -1), textcoords="offset points", va="center")
+    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points, towards the empty side
+        axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
+        text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
+        axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")
         axes.set(xlabel="guidance weight w")
-    at = (fmean(row["inception_score"] for row in real), fmean(row["fid"] for row in real))
-    curve.plot(*at, "*", color=plots.INK, markersize=11)
-    curve.annotate("real", at, xytext=(-8, -3), textcoords="offset points", ha="right")
+    curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
+    at = (real["inception_score"], real["fid"])
+    curve.annotate("real", at, xytext=(-8, 0), textcoords="offset points", ha="right", va="center")
     fid.set(title="FID: lower is better", yscale="log")
     score.set(title="Inception Score: higher is better")
-    curve.set(title="one against the other", xlabel="Inception Score", ylabel="FID", yscale="log")
+    curve.set(title="one against the other, w ≥ 0", xlabel="Inception Score", ylabel="FID", yscale="log")
+    curve.margins(x=0.12)
+    for axes in (fid, curve):
+        lowest, highest = axes.get_ylim()
+        ticks = [value * 10.0**power for power in range(-3, 4) for value in (1, 2, 5)]
+        ticks = [tick for tick in ticks if lowest <= tick <= highest]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
     if len(samplers) > 1:
         fid.legend()
     return figure
