@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
+.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench sweep variants clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -19,6 +19,8 @@ help:
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
+	@echo "make sweep       scores over the guidance weight, into figures/w_sweep.*, five minutes (FULL=1: the README's grid)"
+	@echo "make variants    the recipe with one thing changed, into figures/what_mattered.*, ten minutes (FULL=1: two seeds)"
 
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
@@ -54,6 +56,7 @@ format: .venv/test
 
 notebooks: .venv/course
 	$(RUN) tools/run_notebooks.py store $(ARGS)
+	$(if $(ARGS),,$(RUN) tools/sweep.py w_sweep store && $(RUN) tools/sweep.py what_mattered store)
 
 figures: .venv/course
 	$(RUN) tools/run_notebooks.py figures
@@ -79,6 +82,20 @@ classifier: .venv/course
 # Ours against the starting point, in turns within one run; FULL=1 also trains and scores both (hours).
 bench: .venv/course
 	$(RUN) benchmarks/bench.py $(if $(FULL),--full) $(ARGS)
+
+# Two processes, each with a notebook at a time; PROCESSES=8 for more. What is finished is skipped, so go on after a stop
+# with the same command. make clean forgets the finished points.
+PROCESSES ?= 2
+SWEEP = $(if $(FULL),--full) $(ARGS)
+
+sweep: .venv/course
+	$(RUN) tools/sweep.py w_sweep list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py w_sweep run $(SWEEP)
+	$(RUN) tools/sweep.py w_sweep gather $(SWEEP)
+
+# Training with one thing changed, in the same way.
+variants: .venv/course
+	$(RUN) tools/sweep.py what_mattered list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py what_mattered run $(SWEEP)
+	$(RUN) tools/sweep.py what_mattered gather $(SWEEP)
 
 clean:
 	rm -rf build
