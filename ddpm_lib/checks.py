@@ -548,7 +548,9 @@ def repaired_times(attempt: Callable) -> Verdict:
     if low == high:
         return Verdict("wrong", "the whole batch gets one and the same t: draw one for each image")
     if (low, high) == (1, T - 1):
-        return Verdict("wrong", "your t = T is never drawn, and sampling begins there: randint leaves out its upper end")
+        return Verdict(
+            "wrong", "your t = T is never drawn, and sampling begins there: randint leaves out its upper end"
+        )
     if (low, high) == (0, T - 1):
         return Verdict("wrong", "your times are 0 … T − 1: one too small each; here t counts from 1 to T")
     if low == 0:
@@ -594,7 +596,9 @@ def repaired_average(attempt: Callable) -> Verdict:
     if is_like(weight, (a + m) / 2):
         return Verdict("wrong", "that is the plain mean: decay has no say")
     if not is_like(weight, decay * a + (1 - decay) * m):
-        return Verdict("wrong", f"the weights are off by up to {(weight - decay * a - (1 - decay) * m).abs().max():.3g}")
+        return Verdict(
+            "wrong", f"the weights are off by up to {(weight - decay * a - (1 - decay) * m).abs().max():.3g}"
+        )
     if is_like(kept, decay * table + (1 - decay) * other):
         return Verdict("wrong", "the schedule is still averaged: its tables are configuration, leave them as they are")
     if is_like(kept, other):

@@ -206,9 +206,7 @@ MISTAKES = {
         "and nowhere else": lambda mean, std, s: mean if s else mean + std * torch.randn_like(mean),
         "no noise at all": step(lambda mean, std: 0),
         "the same noise: draw it in the shape": step(lambda mean, std: std * torch.randn(1, 28, 28)),
-        "two calls": step(
-            lambda mean, std: std * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
-        ),
+        "two calls": step(lambda mean, std: std * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))),
         "0.70 of the size": step(lambda mean, std: 0.7 * std * torch.randn_like(mean)),
         "; it should be 0": step(lambda mean, std: std * (1 + torch.randn_like(mean))),
     },
