@@ -565,7 +565,7 @@ def fid_infinity(attempt: Callable) -> Verdict:
         "that is the line at 1/n = 1, one single image": lambda n, fid: sum(line(1 / n, fid)),
         "that is the FID of the largest n; it still has bias": lambda n, fid: fid[-1],
         "that is the mean of the FIDs, with the mean of their biases": lambda n, fid: fid.mean(),
-        "that uses two of the points only; the others hold noise that would average out": lambda n, fid: line(
+        "that uses the last two points only; the others hold noise that would average out": lambda n, fid: line(
             1 / n[-2:], fid[-2:]
         )[0],
         "that uses the first and the last point only; those between help against noise": lambda n, fid: line(
@@ -573,6 +573,6 @@ def fid_infinity(attempt: Callable) -> Verdict:
         )[0],
     }
     n = torch.tensor([100.0, 200, 500, 1000, 2000], dtype=torch.float64) + torch.randint(0, 50, (5,))
-    noise = 0.02 * torch.tensor([1.0, -1, 1, -1, 1]) * (1 + torch.rand(5))  # never on a line, so that no two agree
+    noise = 0.005 * torch.tensor([1.0, -1, 1, -1, 1]) * (1 + torch.rand(5))  # never on a line, so that no two agree
     fid = 0.2 + torch.rand(()) + (100 + 100 * torch.rand(())) / n + noise
     return _judge(attempt, lambda n, fid: line(1 / n, fid)[0], mistakes, n, fid.double())

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import LogLocator
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 
@@ -535,10 +536,15 @@ def bars(panels: dict[str, dict[str, float]]) -> Figure:
 
 
 @styled
-def dots(panels: dict[str, dict[str, Sequence[float]]], references: dict[str, tuple[float, str]] = {}) -> Figure:
+def dots(
+    panels: dict[str, dict[str, Sequence[float]]],
+    references: dict[str, tuple[float, str]] = {},
+    log_x: Collection[str] = (),
+) -> Figure:
     """Small multiples of dots over the same names: one for each repetition, joined where there are several.
 
     panels: title → (name → values), the same names in each. references: title → (value, name) of a dashed line.
+    log_x: titles of panels with a logarithmic axis.
     """
     names = list(next(iter(panels.values())))
     fig, axes = figure(8.6, 0.9 + 0.27 * len(names), columns=len(panels), sharey=True)
@@ -550,6 +556,11 @@ def dots(panels: dict[str, dict[str, Sequence[float]]], references: dict[str, tu
             panel.axvline(value, color=INK, linewidth=1, linestyle="--")
             panel.annotate(text, (value, -0.85), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9)
         panel.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -1.2))
+        if title in log_x:
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.minorticks_off()
         panel.spines["left"].set_visible(False)
         panel.tick_params(left=False)
     return fig

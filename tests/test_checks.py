@@ -295,7 +295,7 @@ MISTAKES = {
         "one single image": lambda n, fid: np.polyval(np.polyfit(1 / n.numpy(), fid.numpy(), 1), 1.0),
         "the FID of the largest n": lambda n, fid: fid[n.argmax()],
         "the mean of the FIDs": lambda n, fid: sum(fid) / len(fid),
-        "two of the points only": lambda n, fid: (n[-1] * fid[-1] - n[-2] * fid[-2]) / (n[-1] - n[-2]),
+        "the last two points only": lambda n, fid: (n[-1] * fid[-1] - n[-2] * fid[-2]) / (n[-1] - n[-2]),
         "the first and the last point only": lambda n, fid: (n[-1] * fid[-1] - n[0] * fid[0]) / (n[-1] - n[0]),
     },
 }  # fmt: skip

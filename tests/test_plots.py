@@ -64,6 +64,7 @@ FIGURES = {
     "dots": lambda: plots.dots(
         {"FID": {"a": [1.0, 2.0], "b": [3.0]}, "agreement": {"a": [0.5, 0.6], "b": [0.9]}},
         references={"FID": (0.5, "real digits")},
+        log_x={"FID"},
     ),
     "loss_curves": lambda: plots.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
     "loss_curves, short": lambda: plots.loss_curves({"run": ([0.1], [0.5])}),
@@ -258,6 +259,7 @@ def test_dots_show_every_repetition_in_the_row_of_its_name():
     assert [text.get_text() for text in fid.get_yticklabels()] == ["a", "b"]
     assert [list(line.get_xdata()) for line in fid.get_lines()] == [[1, 2], [3], [0.5, 0.5]]
     assert [list(line.get_ydata()) for line in agreement.get_lines()] == [[0, 0], [1]]
+    assert (fid.get_xscale(), agreement.get_xscale()) == ("log", "linear")
     assert fid.get_ylim()[0] > fid.get_ylim()[1], "the first name is at the top"
     assert "real digits" in texts(fid)
 
