@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import LogLocator
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 
@@ -277,16 +278,19 @@ def small_multiples(
     log_y: Collection[str] = (),
     references: dict[str, tuple[float, str]] = {},
     limits: dict[str, tuple[float, float]] = {},
+    bands: dict[str, dict[str, tuple[Sequence[float], Sequence[float]]]] = {},
 ) -> Figure:
     """Small multiples over one x: the same curves in each panel, named at their right ends in the last one.
 
     panels: title → (name → y). log_y: titles of panels with a logarithmic axis. references: title → (value, name) of
-    a dashed line. limits: title → (lowest, highest).
+    a dashed line. limits: title → (lowest, highest). bands: title → (name → (lows, highs)) around curves.
     """
     fig, [row] = figure(8.6, 2.9, columns=len(panels))
     for axes, (title, curves) in zip(row, panels.items(), strict=True):
-        for y, color, marker in zip(curves.values(), COLORS, "osD^", strict=False):
+        for (name, y), color, marker in zip(curves.items(), COLORS, "osD^", strict=False):
             axes.plot(x, y, color=color, marker=marker, markersize=4, clip_on=False)
+            if name in bands.get(title, {}):
+                axes.fill_between(x, *bands[title][name], color=color, alpha=0.25, linewidth=0)
         axes.set(title=title, xlabel=x_label)
         if title in limits:  # set_ylim(None) would freeze the limits as they are now
             axes.set_ylim(limits[title])
@@ -528,6 +532,37 @@ def bars(panels: dict[str, dict[str, float]]) -> Figure:
         panel.tick_params(left=False)
         panel.grid(False)
     axes[0, 0].invert_yaxis()
+    return fig
+
+
+@styled
+def dots(
+    panels: dict[str, dict[str, Sequence[float]]],
+    references: dict[str, tuple[float, str]] = {},
+    log_x: Collection[str] = (),
+) -> Figure:
+    """Small multiples of dots over the same names: one for each repetition, joined where there are several.
+
+    panels: title → (name → values), the same names in each. references: title → (value, name) of a dashed line.
+    log_x: titles of panels with a logarithmic axis.
+    """
+    names = list(next(iter(panels.values())))
+    fig, axes = figure(8.6, 0.9 + 0.27 * len(names), columns=len(panels), sharey=True)
+    for panel, (title, values), color in zip(axes[0], panels.items(), COLORS, strict=False):
+        for row, name in enumerate(names):
+            panel.plot(values[name], [row] * len(values[name]), "o-", color=color, markersize=5, linewidth=1.2)
+        if title in references:
+            value, text = references[title]
+            panel.axvline(value, color=INK, linewidth=1, linestyle="--")
+            panel.annotate(text, (value, -0.85), xytext=(3, 0), textcoords="offset points", va="center", fontsize=9)
+        panel.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -1.2))
+        if title in log_x:
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.minorticks_off()
+        panel.spines["left"].set_visible(False)
+        panel.tick_params(left=False)
     return fig
 
 

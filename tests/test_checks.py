@@ -114,6 +114,10 @@ def marked(labels):
     return F.one_hot(y.clamp(min=0), 10) * (y >= 0)[:, None]
 
 
+def entropy(p):
+    return torch.special.entr(p).sum(dim=-1)
+
+
 RIGHT = {
     "rescale": [lambda x: x * 2 - 1, lambda x: (x - 0.5) / 0.5],
     "add_noise": [
@@ -183,6 +187,18 @@ RIGHT = {
     "weight_at": [
         lambda t, w, low, high: torch.tensor(w) * (low <= t) * (t <= high),
         lambda t, w, low, high: 0.0 if t < low or t > high else w,
+    ],
+    "coverage": [
+        lambda d, r: (d.min(dim=1).values <= r).float().mean(),
+        lambda d, r: sum(bool((row <= radius).any()) for row, radius in zip(d, r, strict=True)) / len(r),
+    ],
+    "inception_score": [
+        lambda p: math.exp(entropy(p.mean(0)) - entropy(p).mean()),
+        lambda p: torch.exp(F.kl_div(p.mean(0).log().expand_as(p), p, reduction="batchmean")),
+    ],
+    "fid_infinity": [
+        lambda n, fid: np.polyfit(1 / n.numpy(), fid.numpy(), 1)[1],
+        lambda n, fid: torch.linalg.lstsq(torch.stack([torch.ones(5).double(), 1 / n], 1), fid[:, None]).solution[0, 0],
     ],
 }  # fmt: skip
 
@@ -374,6 +390,35 @@ MISTAKES = {
         "belong to the interval": lambda t, w, low, high: w * (low < t < high),
         "forgot t_max": lambda t, w, low, high: w * (t >= low),
         "forgot t_min": lambda t, w, low, high: w * (t <= high),
+    },
+    "coverage": {
+        "that is precision": lambda d, r: (d <= r[:, None]).any(dim=0).float().mean(),
+        "share of all pairs": lambda d, r: (d <= r[:, None]).float().mean(),
+        "how many points a ball holds": lambda d, r: (d <= r.view(-1, 1)).sum() / len(r),
+        "a number of balls": lambda d, r: (d.min(dim=1).values <= r).sum(),
+        "stay empty": lambda d, r: (d.min(dim=1).values > r).float().mean(),
+        "the edge belongs to the ball": lambda d, r: (d.min(dim=1).values < r).float().mean(),
+        "you ask for all": lambda d, r: (d.max(dim=1).values <= r).float().mean(),
+    },
+    "inception_score": {
+        "the exponential is missing": lambda p: entropy(p.mean(0)) - entropy(p).mean(),
+        "you added up": lambda p: torch.exp((p * (p / p.mean(0)).log()).sum()),
+        "averages over the classes, too": lambda p: torch.exp((p * (p / p.mean(0)).log()).mean()),
+        "isn't 1/10 for each digit": lambda p: 10 * torch.exp(-entropy(p).mean()),
+        "the wrong way round": lambda p: torch.exp((p.mean(0) * (p.mean(0) / p).log()).sum(1).mean()),
+        "only how unsure the images are": lambda p: torch.exp(entropy(p).mean()),
+        "only how many digits appear": lambda p: torch.exp(entropy(p.mean(0))),
+        "the mean comes first": lambda p: (p * (p / p.mean(0)).log()).sum(1).exp().mean(),
+    },
+    "fid_infinity": {
+        "you drew the line over n": lambda n, fid: np.polyfit(n.numpy(), fid.numpy(), 1)[1],
+        "over 1/√n": lambda n, fid: np.polyfit(n.numpy() ** -0.5, fid.numpy(), 1)[1],
+        "that is the slope": lambda n, fid: np.polyfit(1 / n.numpy(), fid.numpy(), 1)[0],
+        "one single image": lambda n, fid: np.polyval(np.polyfit(1 / n.numpy(), fid.numpy(), 1), 1.0),
+        "the FID of the largest n": lambda n, fid: fid[n.argmax()],
+        "the mean of the FIDs": lambda n, fid: sum(fid) / len(fid),
+        "the last two points only": lambda n, fid: (n[-1] * fid[-1] - n[-2] * fid[-2]) / (n[-1] - n[-2]),
+        "the first and the last point only": lambda n, fid: (n[-1] * fid[-1] - n[0] * fid[0]) / (n[-1] - n[0]),
     },
 }  # fmt: skip
 

@@ -155,6 +155,13 @@ OTHER_PARAMETERS = {
         {"samples": 50, "step_counts": [2, 4], "w_measured": 1.0, "w_interval": 2.0, "seed": 1},
         "measure-table",
     ),
+    "08_measuring_guidance": (
+        {
+            **{"pool_samples": 200, "live_weights": [-1, 3], "live_samples": 50, "seed": 1},
+            **{"live_variants": ["recommended"], "live_train_steps": 5},
+        },
+        "live-run",
+    ),
     "06_morphing": (
         {"pair": [4, 9], "animated_seeds": [1], "frames_per_change": 2, "hold": 1, "noises": 4, "denoise_steps": 5},
         "read",

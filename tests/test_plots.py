@@ -55,6 +55,17 @@ FIGURES = {
         references={"left": (1.5, "floor")},
         limits={"right": (0, 4)},
     ),
+    "small_multiples, bands": lambda: plots.small_multiples(
+        [0, 1, 8],
+        {"left": {"": [3, 2, 1]}, "right": {"one": [1, 2, 3], "two": [1, 1, 2]}},
+        "w",
+        bands={"right": {"two": ([0.5, 0.8, 1.5], [1.5, 1.2, 2.5])}},
+    ),
+    "dots": lambda: plots.dots(
+        {"FID": {"a": [1.0, 2.0], "b": [3.0]}, "agreement": {"a": [0.5, 0.6], "b": [0.9]}},
+        references={"FID": (0.5, "real digits")},
+        log_x={"FID"},
+    ),
     "loss_curves": lambda: plots.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
     "loss_curves, short": lambda: plots.loss_curves({"run": ([0.1], [0.5])}),
     "schedules": lambda: plots.schedules({"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}),
@@ -231,6 +242,26 @@ def test_small_multiples_have_a_panel_for_each_title_with_its_own_scale_and_refe
     assert [text.get_text() for text in left.get_xticklabels()] == ["1", "10", "100"]
     assert "floor" in texts(fig)
     assert texts(fig).count("one") == 1, "curves are named once"
+
+
+def test_a_band_lies_around_its_curve_and_no_other():
+    left, right = FIGURES["small_multiples, bands"]().axes
+    assert not left.collections
+    [band] = right.collections
+    [outline] = band.get_paths()
+    corners = {(x, y) for x, y in outline.vertices.tolist()}
+    assert {(0, 0.5), (1, 0.8), (8, 1.5), (0, 1.5), (1, 1.2), (8, 2.5)} <= corners
+    assert matplotlib.colors.same_color(band.get_facecolor()[0, :3], plots.COLORS[1])
+
+
+def test_dots_show_every_repetition_in_the_row_of_its_name():
+    fid, agreement = FIGURES["dots"]().axes
+    assert [text.get_text() for text in fid.get_yticklabels()] == ["a", "b"]
+    assert [list(line.get_xdata()) for line in fid.get_lines()] == [[1, 2], [3], [0.5, 0.5]]
+    assert [list(line.get_ydata()) for line in agreement.get_lines()] == [[0, 0], [1]]
+    assert (fid.get_xscale(), agreement.get_xscale()) == ("log", "linear")
+    assert fid.get_ylim()[0] > fid.get_ylim()[1], "the first name is at the top"
+    assert "real digits" in texts(fid)
 
 
 # ---------------------------------------------------------------------------- animations
