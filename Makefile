@@ -6,11 +6,12 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
+.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
+	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make lint        ruff on code and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
@@ -25,6 +26,9 @@ course: .venv/course
 
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+
+html: .venv/html
+	$(RUN) tools/make_html.py
 
 test: test-unit test-browser test-nbval test-papermill
 
@@ -91,6 +95,10 @@ clean:
 	$(RUN) -m pip install -q -c constraints.txt -e .
 	touch $@
 
+.venv/html: .venv/course
+	$(RUN) -m pip install -q -c constraints.txt -e ".[html]"
+	touch $@
+
 .venv/test: .venv/course
-	$(RUN) -m pip install -q -c constraints.txt -e ".[test]"
+	$(RUN) -m pip install -q -c constraints.txt -e ".[test,html]"
 	touch $@
