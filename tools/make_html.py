@@ -27,6 +27,7 @@ import nbformat
 import numpy as np
 import torch
 from fontTools import subset
+from fontTools.ttLib import TTFont
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
@@ -138,7 +139,8 @@ class Renderer(IPythonRenderer):
 
 
 def mathml(latex: str, block: bool) -> str:
-    return MATH.convert_with_local_state(latex.strip(), displaystyle=block)
+    math = MATH.convert_with_local_state(latex.strip(), displaystyle=block)
+    return math.replace("<mo>⏟</mo>", '<mo class="brace">⏟</mo>')
 
 
 class Exporter(HTMLExporter):
@@ -253,10 +255,35 @@ def math_font(text: str) -> bytes:
     implied = {chr(code) for block in (range(0x1D434, 0x1D468), range(0x1D6E2, 0x1D71C)) for code in block} | {"√"}
     chosen.populate(text="".join(set(text) | implied))
     chosen.subset(font)
+    narrow_roots(font)
     small = io.BytesIO()
     subset.save_font(font, small, options)
     font.close()
     return small.getvalue()
+
+
+def narrow_roots(font: TTFont) -> None:
+    """Give all sizes of the root sign the width of the smallest, and the second a height between its neighbours'.
+
+    Browsers leave room for the widest, whichever they draw, so that a gap would follow each root; and from the
+    smallest size they would jump to one that hangs far below a single letter with an index.
+    """
+    variants = font["MATH"].table.MathVariants
+    root = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(font.getBestCmap()[ord("√")])]
+    smallest, second = root.MathGlyphVariantRecord[:2]
+    width, high = font["hmtx"][smallest.VariantGlyph][0], second.AdvanceMeasurement
+    for part in [*root.MathGlyphVariantRecord[1:], *root.GlyphAssembly.PartRecords]:
+        name = part.VariantGlyph if hasattr(part, "VariantGlyph") else part.glyph
+        advance, bearing = font["hmtx"][name]
+        flatter = 1.0
+        if part is second:
+            part.AdvanceMeasurement = (smallest.AdvanceMeasurement + high) // 2
+            flatter = part.AdvanceMeasurement / high
+        glyph = font["glyf"][name]
+        glyph.coordinates.scale((width / advance, flatter))
+        glyph.coordinates.toInt()
+        glyph.recalcBounds(font["glyf"])
+        font["hmtx"][name] = width, round(bearing * width / advance)
 
 
 def course(site: Site) -> list[dict]:
