@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
+.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -27,6 +27,7 @@ course: .venv/course
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
 
+.PHONY: html
 html: .venv/html
 	$(RUN) tools/make_html.py
 

@@ -20,7 +20,8 @@ from PIL import Image
 from ddpm_lib import load_checkpoint, sample
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-PAGES = ["index", *(path.stem for path in NOTEBOOKS), "glossary", "teaching", "repository"]
+SWEEPS = sorted((Path(__file__).parent.parent / "notebooks" / "sweeps").glob("*.ipynb"))
+PAGES = ["index", *(path.stem for path in NOTEBOOKS + SWEEPS), "glossary", "teaching", "repository"]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
@@ -190,11 +191,15 @@ def test_no_widget_is_left_empty(soups):
         assert not soup.select("script[src^=http]")
 
 
-def test_a_widget_becomes_a_note():
-    note = make_html.for_a_page({"text/plain": "RadioButtons(description='you think', options=())"}, {}, "")
+def test_a_widget_becomes_a_note_and_a_prediction_radio_buttons():
+    note = make_html.for_a_page({"text/plain": "RadioButtons(description='you think', options=())"}, {}, "", "id")
     assert "JupyterLab" in note["text/html"]
+    options = make_html.for_a_page({"text/plain": "○ at t < 5\n○ nowhere"}, {}, "", "predict-this")
+    labels = BeautifulSoup(options["text/html"], "html.parser").select("label")
+    assert [label.get_text().strip() for label in labels] == ["at t < 5", "nowhere"]
+    assert {label.input["name"] for label in labels} == {"predict-this"}
     plain = {"text/plain": "tensor([1, 2])"}
-    assert make_html.for_a_page(plain, {}, "") == plain
+    assert make_html.for_a_page(plain, {}, "", "id") == plain
 
 
 def test_a_link_to_nothing_stops_the_build():

@@ -171,7 +171,7 @@ def render(site: Site, page: Page, scrubber: str) -> None:
             cell.source = "\n".join(lines)
         for output in cell.get("outputs", []):
             if data := output.get("data"):
-                output.data = for_a_page(data, output.metadata, scrubber)
+                output.data = for_a_page(data, output.metadata, scrubber, cell.id)
     page.body, _ = Exporter(site, page).from_notebook_node(notebook)
 
 
@@ -179,14 +179,18 @@ def is_navigation(line: str) -> bool:
     return bool(LINE_OF_LINKS.fullmatch(line)) and ("README.md#the-course" in line or "→](" in line)
 
 
-def for_a_page(data: dict, metadata: dict, scrubber: str) -> dict:
-    """An output's data as nbconvert can show it without a kernel: GIFs as images, widgets as a note."""
+def for_a_page(data: dict, metadata: dict, scrubber: str, name: str) -> dict:
+    """An output's data as a page can show it without a kernel: GIFs as images, widgets as what HTML has instead."""
     text = data.get("text/plain", "")
     if "image/gif" in data:
         alt = html.escape(metadata["image/gif"]["alt"])
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
         return {"text/html": scrubber}
+    if text and all(line.startswith("○ ") for line in text.splitlines()):  # a prediction's options
+        button = f'<label><input type="radio" name="{html.escape(name)}"> '
+        options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
+        return {"text/html": f"<fieldset><legend>Your guess</legend>{''.join(options)}</fieldset>"}
     if "application/vnd.jupyter.widget-view+json" in data or re.match(r"\w+\((children|description|value)=", text):
         return {"text/html": '<p class="live">Live in JupyterLab: this cell shows controls there.</p>'}
     return data
@@ -312,7 +316,8 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     picture, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
     notebooks = course(site)
-    more = [site.page(source) for source in ("notebooks/glossary.md", "notebooks/teaching.md", "README.md")]
+    sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
+    more = [site.page(file) for file in (*sweeps, "notebooks/glossary.md", "notebooks/teaching.md", "README.md")]
     while site.waiting:  # grows while pages are rendered
         render(site, site.waiting.pop(0), scrubber)
 
