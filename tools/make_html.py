@@ -17,6 +17,7 @@ import posixpath
 import re
 import shutil
 import sys
+import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,12 +64,13 @@ class Page:
 
     @property
     def name(self) -> str:
-        """README.md becomes repository.html, a notebook or page NAME.html, other files keep their suffix too."""
+        """README.md becomes repository.html, a notebook or page NAME.html, other files keep path and suffix."""
         if self.source == "README.md":
             return "repository.html"
         path = Path(self.source)
-        stem = path.stem if self.source.startswith("notebooks/") else self.source.replace("/", ".").lstrip(".")
-        return f"{stem}.html"
+        if path.parts[0] == "notebooks" and path.suffix in (".ipynb", ".md"):
+            return f"{path.stem}.html"
+        return self.source.replace("/", ".").lstrip(".") + ".html"
 
 
 class Site:
@@ -123,7 +125,8 @@ class Renderer(IPythonRenderer):
         self.page.anchors.add(anchor)
         if level == 1 and not self.page.title:
             self.page.title = text
-        if level == 2:
+        elif level <= 2:  # a page has one title
+            level = 2
             self.page.sections.append((anchor, text))
         return f'<h{level} id="{html.escape(anchor)}">{text}</h{level}>\n'
 
@@ -357,4 +360,6 @@ def plain(text: str) -> str:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD
-    print(f"{len(build(target))} pages and an index: {target / 'index.html'}")
+    start = time.perf_counter()
+    pages = build(target)
+    print(f"{len(pages)} pages and an index in {time.perf_counter() - start:.0f} s: {target / 'index.html'}")
