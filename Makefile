@@ -11,6 +11,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
+	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
@@ -27,6 +28,10 @@ course: .venv/course
 
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+
+.PHONY: html
+html: .venv/html
+	$(RUN) tools/make_html.py
 
 test: test-unit test-browser test-nbval test-papermill
 
@@ -109,6 +114,10 @@ clean:
 	$(RUN) -m pip install -q -c constraints.txt -e .
 	touch $@
 
+.venv/html: .venv/course
+	$(RUN) -m pip install -q -c constraints.txt -e ".[html]"
+	touch $@
+
 .venv/test: .venv/course
-	$(RUN) -m pip install -q -c constraints.txt -e ".[test]"
+	$(RUN) -m pip install -q -c constraints.txt -e ".[test,html]"
 	touch $@
