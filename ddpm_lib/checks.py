@@ -327,8 +327,8 @@ def ancestral_step(attempt: Callable) -> Verdict:
     spread = noise.std()
     uniform = noise.pow(4).mean() < 2.4 * spread**4  # 3 for a Gaussian, 1.8 for a uniform distribution
     means = {
-        "that is x̂_0 and noise: the mean lies between x_t and x̂_0, ask schedule.posterior": x_0_hat,
-        "that is x_t and noise: the mean lies between x_t and x̂_0, ask schedule.posterior": x_t,
+        "the mean of your draw is x̂_0 itself: it lies between x_t and x̂_0, ask schedule.posterior": x_0_hat,
+        "the mean of your draw is x_t itself: it lies between x_t and x̂_0, ask schedule.posterior": x_t,
         "x̂_0 and x_t are swapped: posterior(x_0, x_t, t)": schedule.posterior(x_t, x_0_hat, t)[0],
         "you gave ε̂ to posterior where x̂_0 belongs: solve for the digit first": schedule.posterior(eps_hat, x_t, t)[0],
     }

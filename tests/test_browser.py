@@ -306,5 +306,12 @@ def show_off(page):
 
 def test_the_lab_in_the_dark(open_lab, tmp_path):
     page, _ = open_lab("Dark")
+
+    # The prediction above the lab, by keyboard.
+    page.locator(".predict input").nth(1).focus()
+    page.keyboard.press("Space")
+    page.locator(".predict-echo", has_text="You say: w = 0.").wait_for()
+    assert page.locator(".predict input").nth(1).is_checked()
+
     show_off(page)
     assert save_screenshot(page, "dark", tmp_path)[40, 40] < 60

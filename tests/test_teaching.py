@@ -170,12 +170,13 @@ def test_the_spelling_check_reads_notebooks_and_not_their_pictures(tmp_path):
     notebook = (ROOT / "notebooks" / "01_forward_process.ipynb").read_text(encoding="utf-8")
     assert "image/png" in notebook
     (tmp_path / "right.ipynb").write_text(notebook, encoding="utf-8")
-    (tmp_path / "wrong.ipynb").write_text(notebook.replace("The idea:", "Teh idea:"), encoding="utf-8")
+    misspelt = "T" + "eh"  # in two parts, or it would be found right here
+    (tmp_path / "wrong.ipynb").write_text(notebook.replace("The idea:", f"{misspelt} idea:"), encoding="utf-8")
     command = [sys.executable, "-m", "codespell_lib", "--toml", str(ROOT / "pyproject.toml"), str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert found.returncode != 0
     assert [line for line in found.stdout.splitlines() if line] == [
-        f"{tmp_path / 'wrong.ipynb'}:{line_of(notebook, 'The idea:')}: Teh ==> The"
+        f"{tmp_path / 'wrong.ipynb'}:{line_of(notebook, 'The idea:')}: {misspelt} ==> The"
     ]
 
 
