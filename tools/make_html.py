@@ -347,7 +347,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     for name in ("style.css", "scrubber.js"):
         shutil.copy(READER / name, folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))
-    for figure in sorted(set(re.findall(r'(?:src|srcset)="(figures/[^"]+)"', "".join(files.values())))):
+    for figure in sorted(set(re.findall(r'(?:href|src|srcset)="(figures/[^"]+)"', "".join(files.values())))):
         (folder / figure).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / figure, folder / figure)
     return site.pages
