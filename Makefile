@@ -6,25 +6,32 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench clean
+.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench sweep variants clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
+	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
-	@echo "make lint        ruff on code and notebooks"
+	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
-	@echo "make checkpoint  train the weights that ship (20 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
+	@echo "make sweep       scores over the guidance weight, into figures/w_sweep.*, five minutes (FULL=1: the README's grid)"
+	@echo "make variants    the recipe with one thing changed, into figures/what_mattered.*, ten minutes (FULL=1: two seeds)"
 
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
 
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+
+.PHONY: html
+html: .venv/html
+	$(RUN) tools/make_html.py
 
 test: test-unit test-browser test-nbval test-papermill
 
@@ -46,6 +53,7 @@ test-papermill: .venv/test
 lint: .venv/test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) -m codespell_lib
 
 format: .venv/test
 	$(RUN) -m ruff format .
@@ -53,6 +61,7 @@ format: .venv/test
 
 notebooks: .venv/course
 	$(RUN) tools/run_notebooks.py store $(ARGS)
+	$(if $(ARGS),,$(RUN) tools/sweep.py w_sweep store && $(RUN) tools/sweep.py what_mattered store)
 
 figures: .venv/course
 	$(RUN) tools/run_notebooks.py figures
@@ -66,7 +75,7 @@ data: .venv/course
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
 # bottleneck.
 checkpoint: .venv/course
-	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 1200 -p budget_eps_seconds 5 \
+	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 3000 -p budget_eps_seconds 5 \
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
@@ -78,6 +87,20 @@ classifier: .venv/course
 # Ours against the starting point, in turns within one run; FULL=1 also trains and scores both (hours).
 bench: .venv/course
 	$(RUN) benchmarks/bench.py $(if $(FULL),--full) $(ARGS)
+
+# Two processes, each with a notebook at a time; PROCESSES=8 for more. What is finished is skipped, so go on after a stop
+# with the same command. make clean forgets the finished points.
+PROCESSES ?= 2
+SWEEP = $(if $(FULL),--full) $(ARGS)
+
+sweep: .venv/course
+	$(RUN) tools/sweep.py w_sweep list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py w_sweep run $(SWEEP)
+	$(RUN) tools/sweep.py w_sweep gather $(SWEEP)
+
+# Training with one thing changed, in the same way.
+variants: .venv/course
+	$(RUN) tools/sweep.py what_mattered list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py what_mattered run $(SWEEP)
+	$(RUN) tools/sweep.py what_mattered gather $(SWEEP)
 
 clean:
 	rm -rf build
@@ -91,6 +114,10 @@ clean:
 	$(RUN) -m pip install -q -c constraints.txt -e .
 	touch $@
 
+.venv/html: .venv/course
+	$(RUN) -m pip install -q -c constraints.txt -e ".[html]"
+	touch $@
+
 .venv/test: .venv/course
-	$(RUN) -m pip install -q -c constraints.txt -e ".[test]"
+	$(RUN) -m pip install -q -c constraints.txt -e ".[test,html]"
 	touch $@

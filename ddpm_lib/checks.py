@@ -4,73 +4,18 @@ Each check calls the learner's function on fresh random inputs and compares what
 answer and with the mistakes that people make. It never raises: it returns a `Verdict`, which prints itself.
 """
 
-import functools
 import itertools
-import traceback
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ddpm_lib.exercise import NOT_ATTEMPTED, Judged, Verdict
+from ddpm_lib.exercise import call as _call
+from ddpm_lib.exercise import check as _check
+from ddpm_lib.exercise import judge as _judge
 from ddpm_lib.schedule import NoiseSchedule
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """status: "passed", "wrong" or "not attempted". message: one sentence for the learner."""
-
-    status: str
-    message: str
-
-    def __repr__(self) -> str:
-        sign = {"passed": "✓", "wrong": "✗", "not attempted": "…"}[self.status]
-        return f"{sign} {self.status}: {self.message}"
-
-
-NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
-
-
-def _check(check: Callable) -> Callable:
-    """Turn a learner's exception into a verdict that shows the line where it happened."""
-
-    @functools.wraps(check)
-    def guarded(attempt: Callable) -> Verdict:
-        try:
-            return check(attempt)
-        except Exception as error:
-            # The deepest frame outside this package and outside torch is the learner's own.
-            frames = [f for f in traceback.extract_tb(error.__traceback__) if "ddpm_lib" not in f.filename]
-            own = [f for f in frames if "site-packages" not in f.filename] or frames
-            where = f" in line {own[-1].lineno}, `{own[-1].line}`" if own and own[-1].line else ""
-            return Verdict("wrong", f"your code raised {type(error).__name__}{where}: {error}")
-
-    return guarded
-
-
-def _judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *inputs: object) -> Verdict:
-    """Compare attempt(*inputs) with right(*inputs), then with each named mistake."""
-    got = attempt(*[value.clone() if isinstance(value, Tensor) else value for value in inputs])
-    if got is None:
-        return NOT_ATTEMPTED
-    want = torch.as_tensor(right(*inputs)).double()  # not as an integer: that would truncate a wrong 142.5
-    try:
-        got = torch.as_tensor(got, dtype=want.dtype)
-    except (TypeError, ValueError, RuntimeError):
-        return Verdict("wrong", f"the answer should be a tensor or a number, got {type(got).__name__}")
-
-    def is_like(answer: object) -> bool:
-        answer = torch.as_tensor(answer, dtype=want.dtype)
-        return got.shape == answer.shape and torch.allclose(got, answer, atol=1e-4, rtol=1e-4)
-
-    if is_like(want):
-        return Verdict("passed", "right on fresh random inputs")
-    for diagnosis, mistake in mistakes.items():  # some of them have a shape of their own
-        if is_like(mistake(*inputs)):
-            return Verdict("wrong", diagnosis)
-    if got.shape != want.shape:
-        return Verdict("wrong", f"the answer should have shape {tuple(want.shape)}, got {tuple(got.shape)}")
-    return Verdict("wrong", f"off by up to {(got - want).abs().max():.3g} from the right answer")
 
 
 def _images(*shape: int) -> Tensor:
@@ -141,6 +86,27 @@ def half_noise_time(attempt: Callable) -> Verdict:
     return _judge(attempt, lambda s: int((s.alpha_bar <= 0.5).int().argmax()), mistakes, schedule)
 
 
+@_check
+def shift_log_snr(attempt: Callable) -> Verdict:
+    """attempt(alpha_bar (T+1,), shift) → the ᾱ whose log-SNR is lower by shift at every t."""
+    mistakes = {
+        "the log-SNR is raised: a shift of 1.5 must mean more noise": lambda a, s: (a.logit() + s).sigmoid(),
+        "that is the shifted log-SNR itself: turn it back into ᾱ": lambda a, s: a.logit() - s,
+        "that is the shifted SNR: solve SNR = ᾱ/(1 − ᾱ) for ᾱ": lambda a, s: (a.logit() - s).exp(),
+        "you lowered log ᾱ: SNR is ᾱ/(1 − ᾱ), and the noise changes too": lambda a, s: a * math.exp(-s),
+        "you lowered ᾱ itself, which even gets negative": lambda a, s: a - s,
+        "you shifted by twice as much: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root": lambda a, s: (
+            a.logit() - 2 * s
+        ).sigmoid(),
+        "you shifted by half of it: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root": lambda a, s: (
+            a.logit() - s / 2
+        ).sigmoid(),
+    }
+    alpha_bar = (torch.rand(50) * 0.96 + 0.02).sort(descending=True).values
+    shift = float(torch.rand(()) + 0.7)
+    return _judge(attempt, lambda a, s: (a.logit() - s).sigmoid(), mistakes, alpha_bar, shift)
+
+
 # ---------------------------------------------------------------------------- 02 the U-Net
 
 
@@ -172,6 +138,39 @@ def conv_parameters(attempt: Callable) -> Verdict:
     return _judge(attempt, lambda i, o, k: i * o * k * k + o, mistakes, 7, 11, 3)
 
 
+@_check
+def label_rows(attempt: Callable) -> Verdict:
+    """attempt(labels) → rows (B, 10), one for each label. labels: list of digits, and of None for "no label"."""
+
+    def rows(labels: list[int | None], null: Tensor) -> Tensor:
+        return torch.stack([null if label is None else torch.eye(10)[label] for label in labels])
+
+    mistakes = {
+        "label 0 and no label look the same: the row of the digit 0 has a 1 in the first place": lambda labels: rows(
+            labels, torch.eye(10)[0]
+        ),
+        "the digit 0 lost its label: `if label` is false for 0 too, ask `label is None`": lambda labels: rows(
+            [label or None for label in labels], torch.zeros(10)
+        ),
+        "no label became a 9: as an index, −1 counts from the end": lambda labels: rows(labels, torch.eye(10)[9]),
+        "a row of equal shares asks for all digits at once; no label asks for none": lambda labels: rows(
+            labels, torch.full((10,), 0.1)
+        ),
+        "a row of ones is the sum of all ten labels; no label is a row of zeros": lambda labels: rows(
+            labels, torch.ones(10)
+        ),
+        "that is an eleventh class, and the network has ten inputs for y": lambda labels: torch.eye(11)[
+            [10 if label is None else label for label in labels]
+        ],
+        "pictures without a label have no row: every picture needs one, theirs is zero": lambda labels: rows(
+            [label for label in labels if label is not None], torch.zeros(10)
+        ),
+    }
+    labels = [*range(10), None, None, None]
+    labels = [labels[i] for i in torch.randperm(len(labels)).tolist()]
+    return _judge(attempt, lambda labels: rows(labels, torch.zeros(10)), mistakes, labels)
+
+
 # ---------------------------------------------------------------------------- 03 training
 
 
@@ -179,20 +178,23 @@ def conv_parameters(attempt: Callable) -> Verdict:
 def label_dropout(attempt: Callable) -> Verdict:
     """attempt(y (B, 10), p_uncond) → y with each row set to zero on its own with probability p_uncond."""
     y = torch.rand(4000, 10).softmax(dim=1)  # not one-hot: there, dropping single entries looks like dropping rows
-    before, p_uncond = y.clone(), 0.25
-    got = attempt(y, p_uncond)
-    if got is None:
-        return NOT_ATTEMPTED
-    if not torch.equal(y, before):
-        return Verdict("wrong", "you changed the caller's labels in place: next epoch they will be gone")
-    if not isinstance(got, Tensor) or got.shape != y.shape:
-        return Verdict(
-            "wrong", f"the answer should be a tensor of shape {tuple(y.shape)}, got {getattr(got, 'shape', got)}"
-        )
+    p_uncond = 0.25
+    got = _call(attempt, y, p_uncond)
+    if got.shape != y.shape:
+        return Verdict("wrong", f"the answer should be a tensor of shape {tuple(y.shape)}, got {tuple(got.shape)}")
     dropped, kept = (got == 0).all(1), (got == y).all(1)
     share = dropped.float().mean().item()
     if not (dropped | kept).all():
-        return Verdict("wrong", "a row is either kept whole or all zero: draw one number for each row, not each entry")
+        if ((got == 0) | (got == y)).all():
+            return Verdict("wrong", "a row is kept whole or all zero: draw one number for each row, not for each entry")
+        if torch.allclose(got, (~dropped)[:, None] * y / (1 - p_uncond)):
+            return Verdict(
+                "wrong", "you divide by 1 − p_uncond, as nn.Dropout does: a label that is kept stays as it is"
+            )
+        off = (got - y)[~dropped].abs().max()
+        return Verdict(
+            "wrong", f"a row should be kept or be zero; the rows that aren't zero are off by up to {off:.3g}"
+        )
     if share in (0.0, 1.0):
         return Verdict("wrong", "the whole batch is kept or dropped together: draw one number for each row")
     if abs(share - (1 - p_uncond)) < 0.05:
@@ -201,7 +203,7 @@ def label_dropout(attempt: Callable) -> Verdict:
         )
     if abs(share - p_uncond) > 0.05:  # seven standard deviations
         return Verdict("wrong", f"{share:.1%} of the rows lost their label, asked for {p_uncond:.0%}")
-    if torch.equal(attempt(y, p_uncond) == 0, got == 0):
+    if torch.equal(_call(attempt, y, p_uncond) == 0, got == 0):
         return Verdict("wrong", "two calls drop the same rows: draw new random numbers each time")
     return Verdict("passed", f"{share:.1%} of the rows lost their label, asked for {p_uncond:.0%}")
 
@@ -220,6 +222,42 @@ def eps_from_v(attempt: Callable) -> Verdict:
     x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
     v = alpha_bar_t.sqrt() * eps - (1 - alpha_bar_t).sqrt() * x_0
     return _judge(attempt, lambda x, a, v: (1 - a).sqrt() * x + a.sqrt() * v, mistakes, x_t, alpha_bar_t, v)
+
+
+@_check
+def training_times(attempt: Callable) -> Verdict:
+    """attempt(batch, T) → t (batch,) whole numbers, each of 1 … T equally likely. Stratified is as good."""
+    batch, T = 5, int(torch.randint(6, 10, ()))
+    t = [_call(attempt, batch, T) for _ in range(1000)]
+    if t[0].shape != (batch,):
+        return Verdict(
+            "wrong", f"the answer should have shape ({batch},), a time for each picture, got {tuple(t[0].shape)}"
+        )
+    t = torch.stack(t)
+    if t.is_floating_point():
+        return Verdict("wrong", f"a time should be a whole number, because it is an index, got {t.dtype}")
+    if (t == t[:, :1]).all():
+        return Verdict("wrong", "the whole batch gets the same t: draw one for each picture")
+    if (t == t[0]).all():
+        return Verdict("wrong", "two calls give the same times: draw new random numbers each time")
+    low, high = int(t.min()), int(t.max())
+    if (low, high) == (0, T - 1):
+        return Verdict("wrong", "your t runs from 0 to T − 1: the paper counts from 1, and t = 0 has no noise to find")
+    if (low, high) == (1, T - 1):
+        return Verdict(
+            "wrong", "your t = T is never drawn, and sampling begins there: randint leaves out its upper end"
+        )
+    if (low, high) == (0, T):
+        return Verdict("wrong", "you draw t = 0 too: there x_t is the digit itself, with no noise to find")
+    if (low, high) != (1, T):
+        return Verdict("wrong", f"your times run from {low} to {high}, asked for 1 to {T}")
+    share = torch.bincount(t.flatten(), minlength=T + 1)[1:] / t.numel()
+    worst = int((share - 1 / T).abs().argmax())
+    if (share[worst] - 1 / T).abs() > 0.04:  # seven standard deviations
+        return Verdict(
+            "wrong", f"t = {worst + 1} comes in {share[worst]:.0%} of the draws, asked for {1 / T:.0%} of each"
+        )
+    return Verdict("passed", f"each of 1 … {T} came in {share.min():.0%} to {share.max():.0%} of {t.numel():,} draws")
 
 
 # ---------------------------------------------------------------------------- 04 guided sampling
@@ -267,6 +305,61 @@ def ddim_step(attempt: Callable) -> Verdict:
     }
     alpha_bar_t = torch.rand(4, 1, 1, 1) * 0.4 + 0.1
     return _judge(attempt, step, mistakes, _images(4), torch.randn(4, 1, 28, 28), alpha_bar_t, alpha_bar_t + 0.3)
+
+
+@_check
+def ancestral_step(attempt: Callable) -> Verdict:
+    """attempt(schedule, x_t, eps_hat, t) → x_{t-1}, drawn from q(x_{t-1} | x_t, x̂_0) with noise of its own."""
+    schedule, count = NoiseSchedule.linear(T=10, beta_1=0.05, beta_T=0.3), 256
+    t = torch.full((count,), int(torch.randint(5, 7, ())))
+    x_0, eps_hat = (z.expand(count, -1, -1, -1).clone() for z in (0.9 * _images(1), torch.randn(1, 1, 28, 28)))
+    x_t = schedule.add_noise(x_0, t, eps_hat)  # so x̂_0 is in [−1, 1], and clipping it is neither asked for nor wrong
+    x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
+    mean, std = schedule.posterior(x_0_hat, x_t, t)
+    std = std.flatten()[0]
+    got = _call(attempt, schedule, x_t, eps_hat, t)
+    if got.shape != x_t.shape:
+        return Verdict("wrong", f"the answer should have shape {tuple(x_t.shape)}, got {tuple(got.shape)}")
+
+    # All pictures are equal, so what they have in common is the mean, and what differs is the noise.
+    common = got.mean(dim=0, keepdim=True)
+    noise = got - common
+    spread = noise.std()
+    uniform = noise.pow(4).mean() < 2.4 * spread**4  # 3 for a Gaussian, 1.8 for a uniform distribution
+    means = {
+        "that is x̂_0 and noise: the mean lies between x_t and x̂_0, ask schedule.posterior": x_0_hat,
+        "that is x_t and noise: the mean lies between x_t and x̂_0, ask schedule.posterior": x_t,
+        "x̂_0 and x_t are swapped: posterior(x_0, x_t, t)": schedule.posterior(x_t, x_0_hat, t)[0],
+        "you gave ε̂ to posterior where x̂_0 belongs: solve for the digit first": schedule.posterior(eps_hat, x_t, t)[0],
+    }
+    spreads = {
+        "the noise is missing: you return the mean of the Gaussian": 0.0,
+        "you multiplied by the variance: randn wants the standard deviation": std**2,
+        "your noise has standard deviation √β_t: that of the posterior is smaller, √β̃_t": schedule.beta[t[0]].sqrt(),
+        "your noise has standard deviation 1, whatever t is: multiply it by the posterior's": 1.0,
+    }
+    same_again = torch.equal(_call(attempt, schedule, x_t, eps_hat, t), got)
+    if spread < 1e-4 and not same_again:
+        return Verdict("wrong", "every picture gets the same noise: draw it in the shape of x_t")
+    if spread > 1e-4 and noise.mean(dim=(1, 2, 3)).std() > 0.9 * spread:
+        return Verdict("wrong", "all pixels of a picture get the same noise: draw it in the shape of x_t")
+    if spread > 1e-4 and uniform:
+        return Verdict("wrong", "you drew uniform noise: rand where randn belongs")
+    rate = spread / count**0.5 + 1e-4  # how far the common part is from the mean by chance
+    for diagnosis, other in means.items():
+        if (common - other[:1]).square().mean().sqrt() < 3 * rate:
+            return Verdict("wrong", diagnosis)
+    off = (common - mean[:1]).square().mean().sqrt()
+    if off > 3 * rate:
+        return Verdict("wrong", f"the mean of your Gaussian is off by {off:.3g} per pixel from that of the posterior")
+    for diagnosis, other in spreads.items():
+        if abs(spread - other) < 0.03 * std:
+            return Verdict("wrong", diagnosis)
+    if abs(spread - std) > 0.03 * std:
+        return Verdict("wrong", f"your noise has standard deviation {spread:.3g}, asked for {std:.3g}")
+    if same_again:
+        return Verdict("wrong", "two calls give the same noise: draw new random numbers each time")
+    return Verdict("passed", f"mean right, noise of standard deviation {spread:.3f}, asked for {std:.3f}")
 
 
 # ---------------------------------------------------------------------------- 05 guidance lab
@@ -404,6 +497,52 @@ def birthday_rows(attempt: Callable) -> Verdict:
     others = (torch.randperm(9)[:7] + 1).tolist()  # all different: else two mistakes could look the same
     date = "0{}.{}{}.{}{}{}{}".format(*others)
     return _judge(attempt, lambda date, n: rows(digits_of(date), even(n)), mistakes, date, 4)
+
+
+@_check
+def noise_between(attempt: Callable) -> Verdict:
+    """attempt(z_a, z_b, share) → noise of variance 1: z_a at share 0, z_b at share 1, a mixture of both between."""
+    z_a, z_b = torch.randn(2, 16, 1, 28, 28)
+    pair = torch.stack([z_a.flatten(), z_b.flatten()], dim=1).double()
+
+    def shares_of(share: float) -> tuple[float, float]:
+        """a and b of the answer a·z_a + b·z_b."""
+        got = _call(attempt, z_a, z_b, share)
+        if got.shape != z_a.shape:
+            raise Judged(Verdict("wrong", f"the answer should have shape {tuple(z_a.shape)}, got {tuple(got.shape)}"))
+        got = got.flatten().double()
+        found = torch.linalg.lstsq(pair, got[:, None]).solution
+        rest = (got - (pair @ found)[:, 0]).abs().max()
+        if rest > 0.3:  # slerp has other shares for each picture, but hardly
+            message = (
+                f"the answer should be made of z_a and z_b alone; what neither explains is off by up to {rest:.3g}"
+            )
+            raise Judged(Verdict("wrong", message))
+        return tuple(found.flatten().tolist())
+
+    def is_near(got: tuple[float, float], a: float, b: float) -> bool:
+        return abs(got[0] - a) < 0.03 and abs(got[1] - b) < 0.03
+
+    share = 0.3 + 0.1 * float(torch.rand(()))
+    start, middle, end = shares_of(0.0), shares_of(share), shares_of(1.0)
+    norm = (1 - share) ** 2 + share**2
+    if is_near(middle, 1 - share, share):
+        deviation = norm**0.5
+        return Verdict("wrong", f"variances add, not noises: yours has standard deviation {deviation:.2f} here, not 1")
+    if is_near(middle, (1 - share) / norm, share / norm):
+        return Verdict("wrong", "you divided by the variance of the mixture: divide by its root")
+    if is_near(start, 0, 1) and is_near(end, 1, 0):
+        return Verdict("wrong", "the shares are swapped: at share 0 it is z_a")
+    if is_near(middle, 1, 0) or is_near(middle, 0, 1):
+        return Verdict("wrong", "that is one of the two noises alone: nothing is mixed")
+    if not is_near(start, 1, 0) or not is_near(end, 0, 1):
+        (a, b), (c, d) = start, end
+        return Verdict("wrong", f"share 0 should give z_a and share 1 z_b; yours give {a:.2f}·z_a + {b:.2f}·z_b and "
+                                f"{c:.2f}·z_a + {d:.2f}·z_b")  # fmt: skip
+    deviation = math.hypot(*middle)
+    if abs(deviation - 1) > 0.03:
+        return Verdict("wrong", f"at share {share:.2f} your noise has standard deviation {deviation:.3g}, asked for 1")
+    return Verdict("passed", f"the ends are z_a and z_b, and between them the standard deviation stays {deviation:.2f}")
 
 
 # ---------------------------------------------------------------------------- 07 fast sampling
@@ -576,3 +715,183 @@ def fid_infinity(attempt: Callable) -> Verdict:
     noise = 0.005 * torch.tensor([1.0, -1, 1, -1, 1]) * (1 + torch.rand(5))  # never on a line, so that no two agree
     fid = 0.2 + torch.rand(()) + (100 + 100 * torch.rand(())) / n + noise
     return _judge(attempt, lambda n, fid: line(1 / n, fid)[0], mistakes, n, fid.double())
+
+
+# ---------------------------------------------------------------------------- 09 museum of bugs
+
+
+@_check
+def repaired_step(attempt: Callable) -> Verdict:
+    """attempt(mean (B, 1, 28, 28), std number, s int) → mean + std·z with Gaussian z; at s = 0 the mean alone."""
+    mean, std = _images(64), float(torch.rand(())) * 0.2 + 0.3
+    first, again, last = (attempt(mean.clone(), std, s) for s in (7, 7, 0))
+    if first is None and last is None:
+        return NOT_ATTEMPTED
+    for answer in (first, again, last):
+        if not isinstance(answer, Tensor) or answer.shape != mean.shape:
+            return Verdict("wrong", f"the answer should be a tensor of shape {tuple(mean.shape)}, got {_shape(answer)}")
+    z = (first - mean) / std
+    if not (z.isfinite().all() and last.isfinite().all()):
+        return Verdict("wrong", "the answer should be finite")
+    noisy_end, size = not torch.allclose(last, mean, atol=1e-5), z.std().item()
+    if size < 1e-3:
+        return Verdict(
+            "wrong", "you add noise at the last step, and nowhere else" if noisy_end else "there is no noise at all"
+        )
+    if torch.allclose(z[0], z[1], atol=1e-4):
+        return Verdict("wrong", "all images get the same noise: draw it in the shape of mean")
+    if torch.allclose(first, again, atol=1e-5):
+        return Verdict("wrong", "two calls add the same noise: draw new random numbers each time")
+    if abs(z.mean() - 0.5) < 0.05 and abs(size - 12**-0.5) < 0.03:
+        return Verdict("wrong", "you drew uniform noise, rand: its mean is ½, so each step makes the picture brighter")
+    if abs(z.mean()) > 0.05:
+        return Verdict("wrong", f"your z has mean {z.mean():.2f}; it should be 0")
+    if abs(size - 12**-0.5) < 0.01 and abs(z.abs().max() - 0.5) < 0.01:
+        return Verdict("wrong", "you moved uniform noise to mean 0, but it is still uniform, and has 0.29 of the size")
+    if abs(size - std) < 0.01:
+        return Verdict("wrong", "you multiply z by std²: that is the variance, and std is what you were given")
+    if abs(size - std**-0.5) < 0.05:
+        return Verdict("wrong", "you multiply z by √std: std is a standard deviation already")
+    if abs(size - 1 / std) < 0.05:
+        return Verdict("wrong", "std is missing: your noise has size 1")
+    if abs(size - 1) > 0.05:  # sixteen standard deviations
+        return Verdict("wrong", f"your noise has {size:.2f} of the size it should have")
+    if z.pow(4).mean() < 2.5:  # 3 for a Gaussian, 1.8 for uniform numbers of the same variance
+        return Verdict("wrong", "mean and variance are right, but the noise isn't Gaussian: that takes randn, not rand")
+    if noisy_end:
+        return Verdict("wrong", "at s = 0 you still add noise: nothing will remove it any more")
+    return Verdict("passed", f"Gaussian noise of size {size:.2f}·std on the way, none at the end")
+
+
+@_check
+def repaired_times(attempt: Callable) -> Verdict:
+    """attempt(T, batch) → (batch,) integers, each of 1 … T equally likely."""
+    T, batch = int(torch.randint(15, 30, ())), 30_000
+    t = attempt(T, batch)
+    if t is None:
+        return NOT_ATTEMPTED
+    if not isinstance(t, Tensor) or t.shape != (batch,):
+        return Verdict("wrong", f"the answer should be a tensor of shape (batch,), got {_shape(t)}")
+    if t.is_floating_point() and not (t == t.round()).all():
+        return Verdict("wrong", "the times should be whole numbers")
+    low, high = int(t.min()), int(t.max())
+    if low == high:
+        return Verdict("wrong", "the whole batch gets one and the same t: draw one for each image")
+    if (low, high) == (1, T - 1):
+        return Verdict(
+            "wrong", "your t = T is never drawn, and sampling begins there: randint leaves out its upper end"
+        )
+    if (low, high) == (0, T - 1):
+        return Verdict("wrong", "your times are 0 … T − 1: one too small each; here t counts from 1 to T")
+    if low == 0:
+        return Verdict("wrong", "you draw t = 0, where there is no noise to be found: begin at 1")
+    if high > T:
+        return Verdict("wrong", f"you draw t = {high}, past T = {T}")
+    if (low, high) != (1, T):
+        return Verdict("wrong", f"your times lie in {low} … {high}; they should lie in 1 … {T}")
+    counts = t.long().bincount(minlength=T + 1)[1:].double() / (batch / T)  # 1 ± 0.03
+    if counts[0] < 0.65 and counts[-1] < 0.65 and counts[1:-1].min() > 0.8:
+        return Verdict("wrong", "1 and T are drawn half as often as the others: you round where you should cut off")
+    if (counts - 1).abs().max() > 0.25:
+        return Verdict("wrong", f"the most frequent t is {counts.argmax() + 1}; all should be equally likely")
+    return Verdict("passed", f"1 … {T} with both ends, each equally often")
+
+
+@_check
+def repaired_average(attempt: Callable) -> Verdict:
+    """attempt(average, model, decay) → dict of tensors: weights averaged, names that begin with "schedule." kept."""
+    average, model = ({"unet.weight": torch.randn(9), "schedule.alpha_bar": torch.rand(9)} for _ in range(2))
+    decay = float(torch.rand(())) * 0.15 + 0.75
+    a, m, table = average["unet.weight"].clone(), model["unet.weight"].clone(), average["schedule.alpha_bar"].clone()
+    other = model["schedule.alpha_bar"].clone()  # never another one in practice; here it shows what was done with it
+    got = attempt(average, model, decay)
+    if got is None:
+        return NOT_ATTEMPTED
+    if not isinstance(got, dict) or got.keys() != model.keys():
+        names = f"{type(got).__name__} {', '.join(map(str, got)) if isinstance(got, dict) else ''}"
+        return Verdict("wrong", f"the answer should be a dict with the names of average, got {names}")
+    if not all(isinstance(value, Tensor) and value.shape == a.shape for value in got.values()):
+        return Verdict("wrong", "each value should be a tensor shaped as before")
+    weight, kept = got["unet.weight"], got["schedule.alpha_bar"]
+
+    def is_like(value: Tensor, answer: Tensor) -> bool:
+        return torch.allclose(value, answer, atol=1e-5)
+
+    if is_like(weight, (1 - decay) * a + decay * m):
+        return Verdict("wrong", "decay is the share that the average keeps; you gave it to the model")
+    if is_like(weight, m):
+        return Verdict("wrong", "nothing is averaged: these are the model's weights")
+    if is_like(weight, a):
+        return Verdict("wrong", "the average never moves: the model's weights must come in")
+    if is_like(weight, (a + m) / 2):
+        return Verdict("wrong", "that is the plain mean: decay has no say")
+    if not is_like(weight, decay * a + (1 - decay) * m):
+        return Verdict(
+            "wrong", f"the weights are off by up to {(weight - decay * a - (1 - decay) * m).abs().max():.3g}"
+        )
+    if is_like(kept, decay * table + (1 - decay) * other):
+        return Verdict("wrong", "the schedule is still averaged: its tables are configuration, leave them as they are")
+    if is_like(kept, other):
+        return Verdict("wrong", "you copied the model's schedule over the average's own: leave it as it is")
+    if not torch.equal(kept, table):
+        return Verdict("wrong", f"the schedule is off by up to {(kept - table).abs().max():.3g}, and should not change")
+    return Verdict("passed", "the weights are averaged, the schedule is the same to the last bit")
+
+
+@_check
+def repaired_dropout(attempt: Callable) -> Verdict:
+    """attempt(labels (B,) integers, keep (B,) booleans) → label rows (B, 10), all zero where keep is False."""
+    labels = torch.cat([torch.arange(10), torch.arange(10)])
+    keep = torch.cat([torch.rand(10) < 0.5, torch.rand(10) < 0.5])
+    keep[0], keep[10], keep[3], keep[13] = True, False, True, False
+
+    def rows(labels: Tensor, keep: Tensor) -> Tensor:
+        return torch.eye(10)[labels] * keep[:, None]
+
+    mistakes = {
+        "a digit without label became a 0: nobody and zero must not share a row": lambda y, k: torch.eye(10)[y * k],
+        "keep is upside down: you drop what should stay": lambda y, k: rows(y, ~k),
+        "no label became an eleventh class; here it is a row of zeros": lambda y, k: torch.eye(11)[
+            torch.where(k, y, 10)
+        ],
+        "no label became a tenth of each digit: that is a mixture of all; no label is all zeros": lambda y, k: (
+            torch.where(k[:, None], torch.eye(10)[y], torch.tensor(0.1))
+        ),
+        "nothing is dropped": lambda y, k: torch.eye(10)[y],
+        "these are class numbers, not rows": lambda y, k: y * k,
+        "the whole batch lost its labels": lambda y, k: torch.zeros(len(y), 10),
+    }
+    return _judge(attempt, rows, mistakes, labels, keep)
+
+
+@_check
+def repaired_config(attempt: Callable) -> Verdict:
+    """attempt(widths list, embedding_width int) → new list: the last width with two embeddings added."""
+    widths = (torch.randperm(50)[:3] + 10).tolist()
+    width = int(torch.randint(60, 90, ()))
+    given, config = list(widths), list(widths)
+    got = attempt(config, width)
+    if got is None:
+        return NOT_ATTEMPTED
+    right = [*given[:2], given[2] + 2 * width]
+    if config != given:
+        return Verdict("wrong", f"the caller's list was {given} and is now {config}: the next model will be larger")
+    if not isinstance(got, list | tuple) or len(got) != 3:
+        return Verdict("wrong", f"the answer should be a list of three widths, got {got!r:.60}")
+    got = list(got)
+    mistakes = {
+        "nothing is added": given,
+        "there are two embeddings, t's and y's: add the width twice": [*given[:2], given[2] + width],
+        "that is the first width: t and y arrive at the last one": [given[0] + 2 * width, *given[1:]],
+        "only the last width grows: t and y arrive nowhere else": [w + 2 * width for w in given],
+    }
+    if got == right:
+        return Verdict("passed", "the right widths, and the caller's list is as it was")
+    for diagnosis, mistake in mistakes.items():
+        if got == mistake:
+            return Verdict("wrong", diagnosis)
+    return Verdict("wrong", f"the widths should be {right}, got {got}")
+
+
+def _shape(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -142,16 +142,16 @@ def _mlp(width_in: int, width: int) -> nn.Sequential:
 
 
 def _fold_batchnorm(module: nn.Module) -> nn.Module:
-    # Relies on this file's habit: a BatchNorm is the child right behind the convolution that it normalises.
+    # Relies on this file's habit: what a BatchNorm normalises is the child before it. Others are left as they are.
     folded = copy.copy(module)
     folded.training = False
     folded._modules = {}  # a shallow copy would share its children with the original
     before = None
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
+        if isinstance(child, nn.BatchNorm2d) and isinstance(folded._modules.get(before), nn.Conv2d):
             folded._modules[before] = _fold(folded._modules[before], child)
             child = nn.Identity()
-        folded._modules[name] = _fold_batchnorm(child) if child._modules else child
+        folded._modules[name] = _fold_batchnorm(child) if child._modules or child.training else child
         before = name
     return folded
 

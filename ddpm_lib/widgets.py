@@ -1,4 +1,4 @@
-"""The guidance lab: drag w and watch the digits change. The only file that imports ipywidgets.
+"""The guidance lab: drag w and watch the digits change; and `predict`. The only file that imports ipywidgets.
 
 Images    [0, 1] until they are pixels
 Flow      control → `LabState` → `draw` (pure) → `LabPicture` → PNG bytes in an Image widget
@@ -407,4 +407,54 @@ STYLE = """<style>
 .guidance-lab-caption p { margin: 0; }
 .guidance-lab-status .widget-html-content { min-height: 1.5em; color: var(--jp-ui-font-color2); }
 .guidance-lab-status [role=alert] { color: var(--jp-error-color1); }
+</style>"""
+
+
+# ---------------------------------------------------------------------------- predict first
+
+
+class Prediction(ipywidgets.VBox):
+    """See `predict`."""
+
+    def __init__(self, options: tuple[str, ...]):
+        if len(options) < 2 or not all(isinstance(option, str) and option for option in options):
+            raise ValueError(f"predict takes two or more texts to choose from, got {options!r:.60}")
+        self.choice = ipywidgets.RadioButtons(options=options, value=None)
+        self.echo = ipywidgets.HTML().add_class("predict-echo")
+        super().__init__([ipywidgets.HTML(PREDICT_STYLE), self.choice, self.echo])
+        self.add_class("predict")
+        self.choice.observe(self._say, names="value")
+        self._say()
+
+    def __repr__(self) -> str:
+        return "\n".join(f"○ {option}" for option in self.choice.options)  # what a page without a kernel can show
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict:
+        return super()._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}  # ipywidgets cuts it after 110 signs
+
+    def _say(self, _change: dict | None = None) -> None:
+        said = self.choice.value
+        text = f"You say: <b>{html.escape(said)}</b>. Run on, look, then unfold the answer." if said else "Choose one."
+        self.echo.value = f'<p role="status" aria-live="polite">{text}</p>'
+
+
+def predict(*options: str) -> Prediction:
+    """Radio buttons on which a learner commits to a guess before a picture shows the answer.
+
+    options: two or more texts. Nothing is scored or kept; the answer stands folded below the picture.
+    Raises ValueError.
+    """
+    return Prediction(options)
+
+
+PREDICT_STYLE = """<style>
+.predict { border-left: 3px solid var(--jp-brand-color1); padding: 2px 0 2px 14px; margin: 2px 0 6px;
+  overflow: hidden; }
+.predict .widget-radio { width: auto; height: auto; }
+.predict .widget-radio-box { width: auto; max-width: 640px; margin: 0; }
+.predict .widget-radio-box label { height: auto; line-height: 1.6; padding: 1px 0; white-space: normal;
+  cursor: pointer; }
+.predict > .widget-html:first-child { display: none; }
+.predict-echo .widget-html-content { color: var(--jp-ui-font-color2); }
+.predict-echo p { margin: 0; }
 </style>"""

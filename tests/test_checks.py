@@ -6,6 +6,7 @@ learner would; the key is part of the diagnosis. A last test makes sure that no 
 
 import itertools
 import math
+import re
 import types
 
 import numpy as np
@@ -55,6 +56,10 @@ def one_hot(digit):
     return F.one_hot(torch.tensor(int(digit)), 10).float()
 
 
+def one_hots(digits):
+    return F.one_hot(torch.tensor(digits), 10)
+
+
 def frame_by_frame(shares, last=True, digits=lambda date: [int(c) for c in date if c in "0123456789"]):
     """The rows of a date, with shares(n) of the later digit in the frames of each change."""
 
@@ -68,6 +73,45 @@ def frame_by_frame(shares, last=True, digits=lambda date: [int(c) for c in date 
         return torch.stack(rows)
 
     return attempt
+
+
+def stepped(mean=lambda mean, x_0, x_t: mean, std=lambda std, beta: std, draw=torch.randn_like):
+    """An ancestral step whose mean, standard deviation and noise come from these."""
+
+    def attempt(schedule, x_t, eps_hat, t):
+        x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
+        of_posterior, deviation = schedule.posterior(x_0_hat, x_t, t)
+        return mean(of_posterior, x_0_hat, x_t) + std(deviation, schedule.beta[t].view(-1, 1, 1, 1)) * draw(x_t)
+
+    return attempt
+
+
+def textbook_step(schedule, x_t, eps_hat, t):
+    """DDPM's algorithm 2, where the mean is written with ε̂."""
+    beta, alpha, alpha_bar, before = (
+        v.view(-1, 1, 1, 1)
+        for v in (schedule.beta[t], schedule.alpha[t], schedule.alpha_bar[t], schedule.alpha_bar[t - 1])
+    )
+    z = torch.randn(x_t.shape)
+    return (x_t - beta / (1 - alpha_bar).sqrt() * eps_hat) / alpha.sqrt() + (
+        (1 - before) / (1 - alpha_bar) * beta
+    ).sqrt() * z
+
+
+def slerp(z_a, z_b, share):
+    angle = torch.acos((z_a * z_b).sum((1, 2, 3), keepdim=True) / z_a.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+                       / z_b.flatten(1).norm(dim=1).view(-1, 1, 1, 1))  # fmt: skip
+    return (torch.sin((1 - share) * angle) * z_a + torch.sin(share * angle) * z_b) / torch.sin(angle)
+
+
+def one_of_each_stratum(batch, T):
+    return (((torch.arange(batch) + torch.rand(batch)) / batch * T).long() + 1)[torch.randperm(batch)]
+
+
+def marked(labels):
+    """Rows by one_hot, where −1 marks that there is no label."""
+    y = torch.tensor([-1 if label is None else label for label in labels])
+    return F.one_hot(y.clamp(min=0), 10) * (y >= 0)[:, None]
 
 
 def entropy(p):
@@ -84,6 +128,10 @@ RIGHT = {
         counted(lambda s, t: 1 - s.alpha_bar[t] >= 0.5),
         lambda s: (s.log_snr <= 0).nonzero()[0, 0],
     ],
+    "shift_log_snr": [
+        lambda a, s: torch.sigmoid(torch.log(a / (1 - a)) - s),
+        lambda a, s: a / (a + (1 - a) * math.exp(s)),
+    ],
     "resize_and_concatenate": [
         joined,
         lambda h, t, y: torch.cat([h, F.interpolate(torch.cat([t, y], 1)[..., None, None], size=(7, 7))], 1),
@@ -92,16 +140,22 @@ RIGHT = {
         lambda i, o, k: sum(p.numel() for p in torch.nn.Conv2d(i, o, k).parameters()),
         lambda i, o, k: torch.tensor(o * (i * k**2 + 1)),
     ],
+    "label_rows": [
+        lambda labels: torch.stack([zeros if label is None else torch.eye(10)[label] for label in labels]),
+        marked,
+    ],
     "label_dropout": [lambda y, p: y * (torch.rand(len(y), 1) >= p), keep_by_loop],
     "eps_from_v": [
         lambda x, a, v: torch.sqrt(1 - a) * x + torch.sqrt(a) * v,
         lambda x, a, v: (x - a.sqrt() * (a.sqrt() * x - (1 - a).sqrt() * v)) / (1 - a).sqrt(),
     ],
+    "training_times": [lambda batch, T: torch.randint(1, T + 1, (batch,)), one_of_each_stratum],
     "guided_noise": [lambda c, u, w: c + w * (c - u), lambda c, u, w: torch.lerp(u, c, 1 + w)],
     "ddim_step": [
         lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
         lambda x, e, a, b: (b / a).sqrt() * x + ((1 - b).sqrt() - (b * (1 - a) / a).sqrt()) * e,
     ],
+    "ancestral_step": [stepped(), textbook_step],
     "guidance_push": [lambda c, u, w: w * c - w * u, lambda c, u, w: torch.lerp(u, c, w) - u],
     "w_of_scale": [lambda s: s - 1, lambda s: torch.tensor(s) - 1],
     "smallest_w": [
@@ -115,6 +169,12 @@ RIGHT = {
     "birthday_rows": [
         frame_by_frame(lambda n: torch.linspace(0, 1, n + 2)[:-1].tolist()),
         lambda date, n: morph_rows([int(c) for c in date.replace(".", "")], n, hold=1),
+    ],
+    "noise_between": [
+        lambda a, b, s: ((1 - s) * a + s * b) / ((1 - s) ** 2 + s**2) ** 0.5,
+        lambda a, b, s: (1 - s) ** 0.5 * a + s**0.5 * b,
+        lambda a, b, s: math.cos(s * math.pi / 2) * a + math.sin(s * math.pi / 2) * b,
+        slerp,
     ],
     "time_steps": [
         lambda T, n: torch.linspace(T, 0, n + 1).round().long(),
@@ -165,6 +225,15 @@ MISTAKES = {
         "off by one": lambda s: counted(lambda s, t: s.alpha_bar[t] <= 0.5)(s) + 1,
         "half of T": lambda s: s.T // 2,
     },
+    "shift_log_snr": {
+        "the log-SNR is raised": lambda a, s: torch.sigmoid(torch.logit(a) + s),
+        "the shifted log-SNR itself": lambda a, s: torch.log(a) - torch.log(1 - a) - s,
+        "the shifted SNR": lambda a, s: a / (1 - a) * math.exp(-s),
+        "you lowered log ᾱ": lambda a, s: torch.exp(torch.log(a) - s),
+        "you lowered ᾱ itself": lambda a, s: a - s,
+        "twice as much": lambda a, s: torch.sigmoid(2 * (torch.logit(a) / 2 - s)),
+        "half of it": lambda a, s: torch.sigmoid(torch.logit(a) - 0.5 * s),
+    },
     "resize_and_concatenate": {
         "t and y are swapped": lambda h, t, y: joined(h, y, t),
         "features belong first": lambda h, t, y: joined(h, t, y, first=False),
@@ -177,14 +246,35 @@ MISTAKES = {
         "not input channel": lambda i, o, k: i + k**2 * i * o,
         "for every input channel": lambda i, o, k: o + k**2 * o,
     },
+    "label_rows": {
+        "label 0 and no label look the same": lambda labels: one_hots([label or 0 for label in labels]),
+        "the digit 0 lost its label": lambda labels: torch.stack([one_hot(d) if d else zeros for d in labels]),
+        "no label became a 9": lambda labels: torch.eye(10)[[-1 if label is None else label for label in labels]],
+        "equal shares": lambda labels: torch.stack([torch.ones(10) / 10 if d is None else one_hot(d) for d in labels]),
+        "a row of ones": lambda labels: torch.stack([torch.ones(10) if d is None else one_hot(d) for d in labels]),
+        "an eleventh class": lambda labels: F.one_hot(torch.tensor([10 if d is None else d for d in labels]), 11),
+        "have no row": lambda labels: one_hots([label for label in labels if label is not None]),
+    },
     "label_dropout": {
         "in place": dropped_in_place,
         "should be a tensor of shape": lambda y, p: y[torch.rand(len(y)) >= p],
+        "as nn.Dropout does": lambda y, p: y * (torch.rand(len(y), 1) >= p) / (1 - p),
+        "off by up to": lambda y, p: y * (torch.rand(len(y), 1) >= p) + 0.5,
         "kept whole or all zero": lambda y, p: y * (torch.rand_like(y) >= p),
         "whole batch": lambda y, p: y * (torch.rand(1) >= p),
         "you keep a share of p_uncond": lambda y, p: y * (torch.rand(len(y), 1) < p),
         "rows lost their label": lambda y, p: y * (torch.rand(len(y), 1) >= p / 2),
         "the same rows": always_the_same_rows,
+    },
+    "training_times": {
+        "t = T is never drawn": lambda batch, T: torch.randint(1, T, (batch,)),
+        "counts from 1": lambda batch, T: torch.randint(0, T, (batch,)),
+        "you draw t = 0 too": lambda batch, T: torch.randint(0, T + 1, (batch,)),
+        "the whole batch": lambda batch, T: torch.randint(1, T + 1, (1,)).expand(batch),
+        "two calls": lambda batch, T: torch.arange(batch) % T + 1,
+        "a whole number": lambda batch, T: torch.rand(batch) * T,
+        "asked for 1 to": lambda batch, T: torch.randint(1, T + 2, (batch,)),
+        "% of each": lambda batch, T: (torch.rand(batch) ** 2 * T).long() + 1,
     },
     "eps_from_v": {
         "the two roots are swapped": lambda x, a, v: torch.sqrt(a) * x + torch.sqrt(1 - a) * v,
@@ -204,6 +294,29 @@ MISTAKES = {
         "not of time s": lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - a).sqrt() * e,
         "t and s are swapped": lambda x, e, a, b: (a / b).sqrt() * (x - (1 - b).sqrt() * e) + (1 - a).sqrt() * e,
         "forgot to divide": lambda x, e, a, b: b.sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
+    },
+    "ancestral_step": {
+        "the noise is missing": stepped(std=lambda std, beta: 0),
+        "you multiplied by the variance": stepped(std=lambda std, beta: std**2),
+        "√β_t": stepped(std=lambda std, beta: beta.sqrt()),
+        "standard deviation 1, whatever": stepped(std=lambda std, beta: 1),
+        "uniform noise": stepped(draw=torch.rand_like),
+        "every picture gets the same noise": stepped(draw=lambda x: torch.randn(1, 1, 28, 28)),
+        "all pixels of a picture": stepped(draw=lambda x: torch.randn(len(x), 1, 1, 1)),
+        "that is x̂_0 and noise": stepped(mean=lambda mean, x_0, x_t: x_0),
+        "that is x_t and noise": stepped(mean=lambda mean, x_0, x_t: x_t),
+        "x̂_0 and x_t are swapped": lambda schedule, x_t, eps_hat, t: (
+            schedule.posterior(x_t, schedule.predict_x_0(x_t, t, eps_hat), t)[0] + stepped()(schedule, x_t, eps_hat, t)
+            - schedule.posterior(schedule.predict_x_0(x_t, t, eps_hat), x_t, t)[0]
+        ),
+        "you gave ε̂ to posterior": lambda schedule, x_t, eps_hat, t: (
+            schedule.posterior(eps_hat, x_t, t)[0] + schedule.posterior(eps_hat, x_t, t)[1] * torch.randn_like(x_t)
+        ),
+        "two calls give the same noise": stepped(
+            draw=lambda x: torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        ),
+        "asked for 0.": stepped(std=lambda std, beta: 0.8 * std),
+        "from that of the posterior": stepped(mean=lambda mean, x_0, x_t: mean + 0.5),
     },
     "guidance_push": {
         "that is the whole guided noise": lambda c, u, w: c + w * (c - u),
@@ -245,6 +358,15 @@ MISTAKES = {
         "runs backwards": frame_by_frame(lambda n: [(n + 1 - k) / (n + 1) for k in range(n + 1)]),
         "nothing is mixed": frame_by_frame(lambda n: [int(k / (n + 1) > 0.5) for k in range(n + 1)]),
         "only the digits themselves": lambda date, n: torch.stack([one_hot(c) for c in date if c.isdigit()]),
+    },
+    "noise_between": {
+        "variances add": torch.lerp,
+        "divide by its root": lambda a, b, s: ((1 - s) * a + s * b) / ((1 - s) ** 2 + s**2),
+        "the shares are swapped": lambda a, b, s: slerp(b, a, s),
+        "nothing is mixed": lambda a, b, s: a if s < 0.5 else b,
+        "share 0 should give z_a": lambda a, b, s: (a + b) / math.sqrt(2),
+        "your noise has standard deviation": lambda a, b, s: (1 - s**2) * a + s**2 * b,
+        "z_a and z_b alone": lambda a, b, s: (1 - s) ** 0.5 * a + s**0.5 * torch.randn_like(b),
     },
     "time_steps": {
         "the times rise": lambda T, n: torch.arange(0, T + 1, T // n),
@@ -300,6 +422,7 @@ MISTAKES = {
     },
 }  # fmt: skip
 
+zeros = torch.zeros(10)
 every_check = pytest.mark.parametrize("name", RIGHT)
 
 
@@ -335,13 +458,18 @@ def test_each_mistake_has_its_own_diagnosis(name, diagnosis):
     assert "✗" in repr(verdict)
 
 
-@pytest.mark.parametrize("name", sorted(RIGHT.keys() - {"label_dropout"}))  # every wrong answer there has a name
+# How the discrepancy is worded by checks that judge random answers by their statistics.
+MEASURED = {"training_times": "run from 8 to ", "ancestral_step": "is off by "}
+
+
+@every_check
 def test_a_mistake_that_nobody_named_is_measured(name):
     right = RIGHT[name][0]
-    for error in (7, 0.5):
+    for error in (7, 0.5) if name != "training_times" else (7,):
         verdict = getattr(checks, name)(lambda *inputs, error=error: right(*inputs) + error)
         assert verdict.status == "wrong"
-        assert f"off by up to {error}" in verdict.message
+        assert MEASURED.get(name, f"off by up to {error if name != 'noise_between' else ''}") in verdict.message
+        assert re.search(r"\d", verdict.message)
 
 
 @every_check
@@ -389,7 +517,12 @@ def test_what_cannot_be_called_at_all_is_a_verdict(name):
 def test_no_check_and_no_diagnosis_is_left_out_here(monkeypatch):
     public = {name for name, value in vars(checks).items() if isinstance(value, types.FunctionType)}
     public = {name for name in public if not name.startswith("_") and hasattr(getattr(checks, name), "__wrapped__")}
+    public = {name for name in public if not name.startswith("repaired_")}  # those are in test_museum.py
     assert public == set(RIGHT) == set(MISTAKES)
+
+    for name in public:
+        assert len(RIGHT[name]) >= 2, f"{name}: at least two right answers, written differently"
+        assert len(MISTAKES[name]) >= 3, f"{name}: at least three mistakes, each with its own diagnosis"
 
     named, judge = [], checks._judge
 

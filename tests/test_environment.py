@@ -15,6 +15,7 @@ from ddpm_lib.environment import training_speed
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+FOR_HTML = [Requirement(line) for line in PROJECT["optional-dependencies"]["html"]]  # from PyPI, also under conda
 CONDA_NAMES = {"torch": "pytorch"}
 
 
@@ -25,7 +26,7 @@ def test_environment_yml_lists_what_pyproject_lists():
     assert conda == wanted | {f"python{PROJECT['requires-python']}"}
 
 
-@pytest.mark.parametrize("need", REQUIREMENTS, ids=lambda need: need.name)
+@pytest.mark.parametrize("need", REQUIREMENTS + FOR_HTML, ids=lambda need: need.name)
 def test_every_dependency_is_pinned_within_its_range(need):
     pins = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8")))
     pins = {name.lower(): version for name, version in pins.items()}

@@ -14,6 +14,7 @@ from ddpm_lib.evaluation import (
     CHUNK,
     DigitClassifier,
     K,
+    bootstrap,
     classify,
     diversity,
     evaluate,
@@ -662,3 +663,84 @@ def test_bad_arguments_are_named(images, labels, message):
 def test_importing_the_package_leaves_torchmetrics_alone():
     code = "import sys, ddpm_lib; sys.exit('torchmetrics' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---------------------------------------------------------------------------- bootstrap
+
+
+def test_bootstrap_of_a_mean_is_the_textbooks_interval(generator):
+    x = torch.randn(400, generator=generator).double()
+    low, high = bootstrap(lambda rows: x[rows].mean().item(), torch.zeros(400, dtype=torch.long), 2000, generator)
+    half = 1.96 * x.std().item() / 400**0.5
+    assert low == pytest.approx(x.mean().item() - half, abs=0.1 * half)
+    assert high == pytest.approx(x.mean().item() + half, abs=0.1 * half)
+
+
+def test_bootstrap_covers_a_score_that_is_biased_as_fid_is(generator):
+    """‖mean‖², the first part of FID, is too high by D/n, and a resampled one by 2D/n.
+
+    The interval contains what the score is at this n at least as often as it says, and is less than half as wide again
+    as it had to be. The quantiles of the resampled scores themselves fail in every third case or more.
+    """
+    n, D, mean, cases = 50, 40, 0.15, 150
+    expected, std = mean**2 * D + D / n, (4 * mean**2 * D / n + 2 * D / n**2) ** 0.5
+    covered, naive, widths = 0, 0, []
+    for _ in range(cases):
+        x, resampled = torch.randn(n, D, generator=generator) + mean, []
+
+        def score(rows, x=x, resampled=resampled):
+            resampled.append(x[rows].mean(dim=0).square().sum().item())
+            return resampled[-1]
+
+        low, high = bootstrap(score, torch.zeros(n, dtype=torch.long), 100, generator)
+        assert low < resampled[0] < high
+        covered += low <= expected <= high
+        widths.append((high - low) / (2 * 1.96 * std))
+        quantiles = torch.tensor(resampled[1:]).quantile(torch.tensor([0.025, 0.975]))
+        naive += bool(quantiles[0] <= expected <= quantiles[1])
+    assert covered / cases > 0.92
+    assert 1 < sum(widths) / cases < 1.5
+    assert naive / cases < 0.67
+
+
+def test_bootstrap_draws_each_row_from_its_own_class(generator):
+    """So the shares of the classes don't move, and where rows of a class are alike the score doesn't either."""
+    labels, seen = torch.tensor([2, 0, 2, 1, 0, 2]), []
+
+    def score(rows):
+        seen.append(rows)
+        return labels[rows].double().mean().item()
+
+    assert bootstrap(score, labels, 20, generator) == pytest.approx((7 / 6, 7 / 6))
+    assert seen[0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert all(torch.equal(labels[rows], labels) for rows in seen)
+    assert len({tuple(rows.tolist()) for rows in seen}) > 5
+
+
+def test_bootstrap_draws_from_its_generator_only(global_rng_untouched):
+    x, labels = torch.arange(9.0), torch.arange(9) % 3
+
+    def ends():
+        return bootstrap(lambda rows: x[rows].mean().item(), labels, 20, torch.Generator().manual_seed(4))
+
+    with global_rng_untouched():
+        assert ends() == ends()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": torch.rand(4)}, "labels must be integers"),
+        ({"labels": torch.empty(0, dtype=torch.long)}, "labels must be integers of shape"),
+        ({"labels": torch.zeros(2, 2, dtype=torch.long)}, "labels must be integers of shape"),
+        ({"labels": [0, 1]}, "labels must be integers of shape"),
+        ({"resamples": 19}, "resamples must be an integer ≥ 20, got 19"),
+        ({"resamples": 50.0}, "resamples must be an integer ≥ 20, got 50.0"),
+        ({"resamples": True}, "resamples must be an integer ≥ 20, got True"),
+        ({"generator": 3}, "generator must be a torch.Generator"),
+    ],
+)
+def test_bootstrap_refuses(changes, words):
+    arguments = {"labels": torch.zeros(4, dtype=torch.long), "resamples": 20, "generator": None} | changes
+    with pytest.raises(ValueError, match=words):
+        bootstrap(lambda rows: 0.0, **arguments)

@@ -170,6 +170,7 @@ OTHER_PARAMETERS = {
         {"pair": [4, 9], "animated_seeds": [1], "frames_per_change": 2, "hold": 1, "noises": 4, "denoise_steps": 5},
         "read",
     ),
+    "09_museum_of_bugs": ({"samples": 40, "steps": 8, "batches": 100, "seed": 1}, "snow-line"),
 }
 
 

@@ -216,3 +216,12 @@ def test_a_folded_copy_holds_the_weights_of_its_moment(unet):
         after = unet(x_t, time, y)
         assert not torch.allclose(before, after, atol=1e-3)
         torch.testing.assert_close(unet.folded()(x_t, time, y), after, rtol=1e-3, atol=1e-4)
+
+
+def test_a_batchnorm_without_a_convolution_before_it_stays(unet, tiny_config):
+    """As in a network of yours that normalises first: still the same function."""
+    unet.bottleneck.append(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.Conv2d(8, 8, 1)))
+    unet.bottleneck[-1][0].running_mean += 1
+    x_t, time, y = torch.zeros(2, 1, 28, 28), torch.full((2,), 0.5), torch.eye(10)[:2]
+    with torch.no_grad():
+        torch.testing.assert_close(unet.folded()(x_t, time, y), unet.eval()(x_t, time, y), rtol=1e-4, atol=1e-5)

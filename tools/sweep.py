@@ -1,0 +1,317 @@
+"""Execute a notebook of notebooks/sweeps/ with papermill, once for every point of a grid, and gather the rows.
+
+    python tools/sweep.py w_sweep run [NAME...]       execute the points that are missing; no NAME is all of them
+    python tools/sweep.py w_sweep list                their names, one a line
+    python tools/sweep.py w_sweep gather              figures/w_sweep.csv, .json (provenance) and .png
+    python tools/sweep.py w_sweep store               refresh the stored outputs of the notebook itself
+
+The same for what_mattered. `make sweep` and `make variants` list, run with two processes and gather.
+    --full              the grid that the README and notebook 08 show, instead of one of a few minutes
+    -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
+
+A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
+by renaming, whole or not at all, the rows last: where they are, the point is finished. So any number of processes and
+machines may work in that folder, and after a stop of any kind the same command goes on.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean
+
+# Before torch starts its threads: processes share the cores, and a kernel with one thread is repeatable.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import nbformat
+import papermill
+from run_notebooks import CELL_TIMEOUT, FIGURES, NOTEBOOKS, REPOSITORY, clean, literal
+
+from ddpm_lib import plots
+from ddpm_lib.checkpoint import SHIPPED, write_atomically
+from ddpm_lib.data import default_root, has_full_mnist
+
+SWEEPS = NOTEBOOKS / "sweeps"
+BUILD = REPOSITORY / "build" / "sweep"
+
+WEIGHTS = (-1, 0, 0.2, 0.5, 1, 2, 4, 8)
+WEIGHTS_FULL = (-1, -0.5, 0, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
+VARIANTS = (
+    "recommended", "eps", "p_uncond 0", "p_uncond 0.3", "linear schedule", "cosine, not shifted", "EMA off", "no t",
+    "no embeddings", "5,000 digits",
+)  # fmt: skip
+COLUMNS = {
+    "w_sweep": [
+        "w", "seed", "sampler", "steps", "n", "fid", "fid_low", "fid_high", "kid", "inception_score",
+        "inception_score_low", "inception_score_high", "agreement", "precision", "recall", "density", "coverage",
+        "diversity", "tstr", "tstr_n", "fid_floor", "inception_score_floor", "precision_floor", "recall_floor",
+        "density_floor", "coverage_floor", "diversity_floor", "checkpoint", "commit",
+    ],
+    "what_mattered": [
+        "variant", "seed", "train_steps", "data", "w", "n", "fid", "fid_floor", "agreement", "inception_score",
+        "coverage", "diversity", "nearest_median", "nearest_floor", "commit",
+    ],
+}  # fmt: skip
+
+
+def w_sweep(full: bool) -> Iterator[dict]:
+    """Parameters of each point: every w with every seed, and as many real digits for each seed."""
+    weights, seeds, n = (WEIGHTS_FULL, (0, 1, 2), 2000) if full else (WEIGHTS, (0, 1), 1000)
+    for seed, w in itertools.product(seeds, weights):
+        yield {"w": w, "seed": seed, "sampler": "ancestral", "steps": 10, "n": n}
+    if full:
+        for w in weights:
+            yield {"w": w, "seed": 0, "sampler": "ddim", "steps": 10, "n": n}
+    for seed in seeds:
+        yield {"seed": seed, "sampler": "real", "n": n}
+
+
+def what_mattered(full: bool) -> Iterator[dict]:
+    """Parameters of each point: every variant with one seed, or two."""
+    for seed, variant in itertools.product((0, 1) if full else (0,), VARIANTS):
+        yield {"variant": variant, "seed": seed, "train_steps": 1300, "n": 2000}
+
+
+def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
+    """Name → parameters of every point of a grid."""
+    data = {"data_source": "full" if has_full_mnist(default_root()) else "embedded"}
+    unknown = set(changes) - papermill.inspect_notebook(SWEEPS / f"{grid}.ipynb").keys()
+    if unknown:
+        sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
+    if changes.get("checkpoint"):  # the kernel starts in another folder
+        changes = changes | {"checkpoint": str(Path(changes["checkpoint"]).resolve(strict=True))}
+    found = {}
+    for parameters in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
+        parameters |= data | changes
+        if parameters.get("variant") == "5,000 digits" and parameters["data_source"] == "embedded":
+            continue  # without the full set, all variants train on these
+        found[point_name(grid, parameters)] = parameters
+    return found
+
+
+def point_name(grid: str, parameters: dict) -> str:
+    """The parameters in a file's name. Weights appear by their digest: other weights are another point."""
+    parts = dict(parameters)
+    if grid == "w_sweep" and parameters["sampler"] != "real":
+        weights = Path(parts.pop("checkpoint", None) or SHIPPED)
+        parts["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    words = (f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in parts.items())
+    return re.sub(r"[^\w.=+-]+", "-", "_".join(words))  # no blank or comma: such a name needs no quotes anywhere
+
+
+def rows_of(name: str, columns: list[str]) -> tuple[list[dict], dict]:
+    """Rows and provenance of a finished point. OSError where there are none, ValueError where they are damaged."""
+    path = BUILD / f"{name}.json"
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        rows = result.pop("rows")
+        whole = bool(rows) and all(list(row) == columns for row in rows)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not whole:
+        raise ValueError(f"{path} is damaged: its rows don't have the columns {', '.join(columns)}")
+    return rows, result
+
+
+def is_finished(name: str, columns: list[str]) -> bool:
+    try:
+        return bool(rows_of(name, columns))
+    except (OSError, ValueError):
+        return False
+
+
+def run(grid: str, name: str, parameters: dict) -> None:
+    """Execute one point, unless it is finished. Where it fails, the notebook stays as NAME.failed.ipynb."""
+    if is_finished(name, COLUMNS[grid]):
+        return print(f"{name}: finished before", flush=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that renaming never copies; of this process alone, so that no other writes there.
+    with tempfile.TemporaryDirectory(prefix=".running-", dir=BUILD) as folder:
+        notebook, result = Path(folder) / f"{name}.ipynb", Path(folder) / f"{name}.json"
+        try:
+            execute(SWEEPS / f"{grid}.ipynb", notebook, parameters | {"commit": commit(), "out": str(result)})
+        except papermill.PapermillExecutionError:
+            os.replace(notebook, BUILD / f"{name}.failed.ipynb")
+            raise
+        os.replace(notebook, BUILD / notebook.name)
+        os.replace(result, BUILD / result.name)  # last: it says that the point is finished
+    seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
+    print(f"{name}: {seconds:.0f} s", flush=True)
+
+
+def execute(notebook: Path, output: Path, parameters: dict) -> None:
+    papermill.execute_notebook(
+        notebook,
+        output,
+        parameters,
+        cwd=SWEEPS,
+        progress_bar=False,
+        execution_timeout=CELL_TIMEOUT,
+        extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
+    )
+
+
+def commit() -> str:
+    """The commit of the code that computes, with -dirty where it isn't what was committed."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "-uno", "--", "ddpm_lib", "notebooks/sweeps")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
+def gather(grid: str, names: list[str], command: str) -> list[dict]:
+    """Write figures/GRID.csv with the rows of all points, sorted, and figures/GRID.json with where they come from.
+
+    Exits, and writes nothing, where a point is missing or damaged.
+    """
+    rows, provenance, missing = [], [], []
+    for name in names:
+        try:
+            found, origin = rows_of(name, COLUMNS[grid])
+        except (OSError, ValueError) as error:
+            missing.append(str(error))
+            continue
+        rows += found
+        provenance.append(origin)
+    if missing:
+        sys.exit("\n".join([f"{len(missing)} of {len(names)} points are missing; run again:", *missing]))
+    rows.sort(key=sort_key)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS[grid], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
+    write_atomically(FIGURES / f"{grid}.csv", text.getvalue().encode())
+    said = {
+        "command": command,
+        "points": len(names),
+        "commits": sorted({str(row["commit"]) for row in rows}),
+        "dates": sorted({origin["date"] for origin in provenance}),
+        "machines": sorted({origin["machine"] for origin in provenance}),
+        "seconds": round(sum(origin["seconds"] for origin in provenance)),  # of all points, one after another
+    }
+    write_atomically(FIGURES / f"{grid}.json", (json.dumps(said, indent=1) + "\n").encode())
+    print(f"{len(rows)} rows of {len(names)} points: {FIGURES / f'{grid}.csv'}")
+    return rows
+
+
+def sort_key(row: dict) -> tuple:
+    """Variants in the order of VARIANTS; samplers by name, real digits (without w) last."""
+    if "variant" in row:
+        return (VARIANTS.index(row["variant"]), row["seed"], row["w"])
+    return (row["w"] is None, row["sampler"], row["w"] or 0, row["seed"])
+
+
+@plots.styled
+def draw_figure(rows: list[dict]):
+    """FID and Inception Score over w, and one against the other from w = 0 on: means over the seeds, each seed a dot.
+
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed, and the star: real digits.
+    """
+    figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
+    real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}
+    samplers = sorted({row["sampler"] for row in rows} - {"real"})
+    for sampler, color in zip(samplers, plots.COLORS, strict=False):
+        found = [row for row in rows if row["sampler"] == sampler]
+        weights = sorted({row["w"] for row in found})
+
+        def mean(name, found=found, weights=weights):
+            return [fmean(row[name] for row in found if row["w"] == w) for w in weights]
+
+        for axes, name in ((fid, "fid"), (score, "inception_score")):
+            # FID's axis is logarithmic and ends above 0, where an interval of few digits may not.
+            low = [max(end, 0.05 * middle) for end, middle in zip(mean(f"{name}_low"), mean(name), strict=True)]
+            axes.fill_between(weights, low, mean(f"{name}_high"), color=color, alpha=0.25, linewidth=0)
+            axes.plot(weights, mean(name), color=color, label=sampler)
+            axes.plot([row["w"] for row in found], [row[name] for row in found], "o", color=color, markersize=3)
+        conditional = [
+            point for point in zip(weights, mean("inception_score"), mean("fid"), strict=True) if point[0] >= 0
+        ]
+        curve.plot(*zip(*[point for _, *point in conditional], strict=True), color=color, marker="o", markersize=3)
+        if sampler == samplers[0]:
+            for w, *point in conditional:
+                if w in (0, 0.2, 0.5, 1, 2, 4, 8):
+                    curve.annotate(f"{w:g}", point, xytext=(6, -1), textcoords="offset points", va="center")
+    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points, towards the empty side
+        axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
+        text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
+        axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")
+        axes.set(xlabel="guidance weight w")
+    curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
+    at = (real["inception_score"], real["fid"])
+    curve.annotate("real", at, xytext=(-8, 0), textcoords="offset points", ha="right", va="center")
+    fid.set(title="FID: lower is better", yscale="log")
+    score.set(title="Inception Score: higher is better")
+    curve.set(title="one against the other, w ≥ 0", xlabel="Inception Score", ylabel="FID", yscale="log")
+    curve.margins(x=0.12)
+    for axes in (fid, curve):
+        lowest, highest = axes.get_ylim()
+        ticks = [value * 10.0**power for power in range(-3, 4) for value in (1, 2, 5)]
+        ticks = [tick for tick in ticks if lowest <= tick <= highest]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    if len(samplers) > 1:
+        fid.legend()
+    return figure
+
+
+def store(grid: str) -> None:
+    """Execute the notebook with its own parameters and write the cleaned result over it."""
+    path = SWEEPS / f"{grid}.ipynb"
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / path.name
+        execute(path, output, {})
+        notebook = nbformat.read(output, 4)
+    clean(notebook)
+    nbformat.write(notebook, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grid", choices=tuple(COLUMNS))
+    parser.add_argument("command", choices=("run", "list", "gather", "store"))
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    arguments = parser.parse_intermixed_args()
+    grid = arguments.grid
+    if arguments.command == "store":
+        return store(grid)
+    changes = {name: literal(value) for name, value in arguments.parameter}
+    known = points(grid, arguments.full, changes)
+    unknown = set(arguments.names) - known.keys()
+    if unknown:
+        sys.exit(f"{sorted(unknown)[0]} is no point of this grid; see {grid} list")
+
+    if arguments.command == "gather":
+        options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
+        rows = gather(grid, list(known), " ".join(["tools/sweep.py", grid, *options]))
+        if grid == "w_sweep":
+            write_atomically(FIGURES / "w_sweep.png", plots.png(draw_figure(rows)))
+        return None
+    missing = [name for name in arguments.names or known if not is_finished(name, COLUMNS[grid])]
+    if arguments.command == "list":
+        print(f"{len(known) - len(missing)} of {len(known)} points are finished", file=sys.stderr)
+        print(*missing, sep="\n", end="\n" if missing else "")
+        return None
+    failed = []
+    for name in missing:
+        try:
+            run(grid, name, known[name])
+        except papermill.PapermillExecutionError as error:
+            failed.append(f"{name} failed: {error.ename}: {error.evalue}")
+    sys.exit("\n".join(failed) or None)
+
+
+if __name__ == "__main__":
+    main()
