@@ -157,8 +157,12 @@ OTHER_PARAMETERS = {
     ),
     "08_measuring_guidance": (
         {
-            **{"pool_samples": 200, "live_weights": [-1, 3], "live_samples": 50, "seed": 1},
-            **{"live_variants": ["recommended"], "live_train_steps": 5},
+            "pool_samples": 200,
+            "live_weights": [-1, 3],
+            "live_samples": 50,
+            "live_variants": ["recommended"],
+            "live_train_steps": 5,
+            "seed": 1,
         },
         "live-run",
     ),
