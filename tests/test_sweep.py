@@ -448,7 +448,7 @@ def test_w_sweep_from_points_to_the_figure(folder, monkeypatch):
     command("gather")
     rows = list(csv.DictReader((sweep.FIGURES / "w_sweep.csv").read_text().splitlines()))
     assert [(row["w"], row["sampler"], row["n"], row["seed"]) for row in rows] == [
-        ("0.0", "ancestral", "60", "5"), ("3.0", "ancestral", "60", "5"), ("", "real", "60", "5"),
+        ("0", "ancestral", "60", "5"), ("3", "ancestral", "60", "5"), ("", "real", "60", "5"),
     ]  # fmt: skip
     for row in rows:
         assert float(row["fid_low"]) <= float(row["fid"]) <= float(row["fid_high"])

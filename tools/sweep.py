@@ -241,7 +241,8 @@ def draw_figure(rows: list[dict]):
         if sampler == samplers[0]:
             for w, *point in conditional:
                 if w in (0, 0.2, 0.5, 1, 2, 4, 8):
-                    curve.annotate(f"{w:g}", point, xytext=(6, -1), textcoords="offset points", va="center")
+                    below = (2, -13) if w < 0.5 else (6, -1)  # where the curve turns upwards
+                    curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
     for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points, towards the empty side
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
         text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
@@ -249,11 +250,11 @@ def draw_figure(rows: list[dict]):
         axes.set(xlabel="guidance weight w")
     curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
     at = (real["inception_score"], real["fid"])
-    curve.annotate("real", at, xytext=(-8, 0), textcoords="offset points", ha="right", va="center")
+    curve.annotate("real", at, xytext=(8, 0), textcoords="offset points", va="center")
     fid.set(title="FID: lower is better", yscale="log")
     score.set(title="Inception Score: higher is better")
     curve.set(title="one against the other, w ≥ 0", xlabel="Inception Score", ylabel="FID", yscale="log")
-    curve.margins(x=0.12)
+    curve.margins(x=0.12, y=0.12)
     for axes in (fid, curve):
         lowest, highest = axes.get_ylim()
         ticks = [value * 10.0**power for power in range(-3, 4) for value in (1, 2, 5)]
