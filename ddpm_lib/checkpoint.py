@@ -82,7 +82,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
         unet.to(memory_format=torch.channels_last)  # as the constructor leaves it; the file has its own layout
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} holds configs that don't fit its weights: {error}") from error
+        raise ValueError(f"{path} holds configs that don't fit its weights: {first_of(error)}") from error
     return ddpm.eval()
 
 
@@ -135,6 +135,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     if header.pop("sha256", None) != _digest(tensors, header):
         raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
     return tensors, header
+
+
+def first_of(error: Exception) -> str:
+    """What an error says, in one line: load_state_dict lists every weight that doesn't fit, perhaps a hundred."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])
 
 
 def _format(kind: str) -> str:

@@ -532,7 +532,8 @@ def test_damaged_files_are_refused_and_nothing_in_them_is_executed(kind, somewhe
             with no_more_memory_than(2**29), pytest.raises(ValueError, match=r"file\.safetensors") as error:
                 read(path)
             assert time.perf_counter() - start < SECONDS_PER_CALL
-            assert str(error.value).count("\n") <= 3, "one clear sentence"
+            assert "\n" not in str(error.value)
+            assert len(str(error.value)) < 500
         assert path.read_bytes() == damaged
         assert not os.path.exists("executed")
         tried[f"damaged {kind}s were refused"] += 1
