@@ -6,13 +6,17 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: help course lab test test-unit test-browser test-nbval test-papermill lint format notebooks figures screenshots data checkpoint classifier bench sweep variants clean
+.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
+	notebooks figures screenshots data checkpoint classifier bench sweep variants clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
 	@echo "make lab         open JupyterLab on notebooks/"
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
+	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files (make test does a tenth of it)"
+	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest torch (each downloads GBs)"
+	@echo "make audit       known security holes in the pinned packages (asks PyPI)"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
@@ -49,6 +53,18 @@ test-nbval: .venv/test
 
 test-papermill: .venv/test
 	$(RUN) -m pytest -m notebooks $(ARGS)
+
+# What make test does with fewer kills, calls and files.
+stress: .venv/test
+	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/test_snapshot.py \
+		tests/test_fuzz.py tests/test_checkpoint.py tests/test_data.py tests/test_mirror.py tests/test_determinism.py $(ARGS)
+
+# noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', torch='pinned')\""
+versions: .venv/maintain
+	.venv/maintain/bin/python -m nox $(ARGS)
+
+audit: .venv/maintain
+	.venv/maintain/bin/python -m pip_audit -r constraints.txt --no-deps --disable-pip $(ARGS)
 
 lint: .venv/test
 	$(RUN) -m ruff format --check .
@@ -121,3 +137,8 @@ clean:
 .venv/test: .venv/course
 	$(RUN) -m pip install -q -c constraints.txt -e ".[test,html]"
 	touch $@
+
+# Apart from the course's packages, with which these two don't always agree.
+.venv/maintain: .venv/python
+	$(RUN) -m venv .venv/maintain
+	.venv/maintain/bin/python -m pip install -q nox==2026.10.20 pip-audit==2.10.1

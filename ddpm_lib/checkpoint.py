@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -33,13 +34,16 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
     dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs (exact).
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
+    path = as_path("path", path)
     if not isinstance(ddpm, DDPM) or not isinstance(ddpm.unet, UNet):
         raise ValueError(f"ddpm must be a DDPM with a UNet, got {ddpm!r:.60}")
-    if dtype is not None and dtype not in DTYPES:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in DTYPES):
         raise ValueError(f"dtype must be None or one of {DTYPES}, got {dtype!r}")
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata must be a dict that JSON can hold, got {metadata!r:.60}")
     try:
         provenance = json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"metadata must be a dict that JSON can hold: {error}") from None
 
     tensors = {"schedule.beta": ddpm.schedule.beta[1:]}
@@ -51,7 +55,7 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
         "prediction": ddpm.prediction,
         "metadata": provenance,
     }
-    write_tensors(Path(path), KIND, tensors, header)
+    write_tensors(path, KIND, tensors, header)
 
 
 def load_checkpoint(path: str | Path | None = None) -> DDPM:
@@ -60,7 +64,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
     Raises FileNotFoundError where there is no such file, and ValueError naming the path for anything else
     that is wrong with it: truncated, altered, not a checkpoint, configs that don't fit the weights.
     """
-    path = SHIPPED if path is None else Path(path)
+    path = SHIPPED if path is None else as_path("path", path)
     tensors, header = read_tensors(path, KIND)
     try:
         # On the meta device nothing is allocated or initialised: a forged config can't eat the memory.
@@ -71,11 +75,14 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
             for name, tensor in tensors.items()
             if name.startswith("unet.")
         }
+        types = {name: tensor.dtype for name, tensor in unet.state_dict().items()}
+        if other := [name for name, tensor in weights.items() if tensor.dtype != types.get(name, tensor.dtype)]:
+            raise ValueError(f"{other[0]} is of type {weights[other[0]].dtype}")  # assign would take it as it is
         unet.load_state_dict(weights, assign=True)
         unet.to(memory_format=torch.channels_last)  # as the constructor leaves it; the file has its own layout
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} holds configs that don't fit its weights: {error}") from error
+        raise ValueError(f"{path} holds configs that don't fit its weights: {first_of(error)}") from error
     return ddpm.eval()
 
 
@@ -84,12 +91,19 @@ def read_metadata(path: str | Path | None = None) -> dict:
 
     Raises as `load_checkpoint` does.
     """
-    path = SHIPPED if path is None else Path(path)
+    path = SHIPPED if path is None else as_path("path", path)
     _, header = read_tensors(path, KIND)
     try:
         return json.loads(header["metadata"])
     except (KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no readable metadata: {error}") from error
+
+
+def as_path(name: str, path: str | os.PathLike) -> Path:
+    """path as a Path. Raises ValueError that calls it `name` unless it is a path that can name a file."""
+    if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
+        raise ValueError(f"{name} must be the path of a file, got {path!r:.60}")
+    return Path(path)
 
 
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
@@ -108,7 +122,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     Raises FileNotFoundError where there is no such file, and ValueError naming the path where it is
     unreadable, of another kind or damaged.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, it has an answer for a name that is too long
         raise FileNotFoundError(f"there is no {kind} at {path}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -121,6 +135,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     if header.pop("sha256", None) != _digest(tensors, header):
         raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
     return tensors, header
+
+
+def first_of(error: Exception) -> str:
+    """What an error says, in one line: load_state_dict lists every weight that doesn't fit, perhaps a hundred."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])
 
 
 def _format(kind: str) -> str:

@@ -10,6 +10,7 @@ import http.client
 import importlib.resources
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,10 +41,12 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
     under root, else "embedded"; it says which in one line, and never downloads.
     Raises ValueError for another source and for a damaged file (naming it), OSError where a download fails.
     """
-    if source not in SOURCES:
+    if not isinstance(source, str) or source not in SOURCES:
         raise ValueError(f"source must be one of {SOURCES}, got {source!r}")
     if source == "embedded":
         return _load_embedded()
+    if root is not None and not isinstance(root, str | os.PathLike):
+        raise ValueError(f"root must be the path of a folder or None, got {root!r:.60}")
     root = Path(root) if root is not None else default_root()
     if source == "auto":
         found = has_full_mnist(root)
@@ -68,22 +71,38 @@ def has_full_mnist(root: Path) -> bool:
 
 
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
-    from torchvision.datasets import MNIST  # here, because it takes a second and the embedded digits don't need it
+    # Here, because it takes a second and the embedded digits don't need it.
+    from torchvision.datasets.mnist import read_image_file, read_label_file
 
     if not has_full_mnist(root):
-        with _socket_timeout(DOWNLOAD_TIMEOUT):
-            try:
-                MNIST(root, download=True)
-            except (RuntimeError, http.client.HTTPException) as error:
-                raise OSError(f"MNIST could not be downloaded to {root}: {error}") from error
+        _download(root)
     for name, digest in FULL_SHA256.items():
         with open(_raw(root, name), "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 raise ValueError(
                     f"{_raw(root, name)} is damaged (its SHA-256 is not MNIST's); delete it and load again"
                 )
-    train, test = MNIST(root, train=True), MNIST(root, train=False)
-    return _dataset(train.data, train.targets), _dataset(test.data, test.targets)
+    # Not MNIST(root): it prefers files of its older layout, whose digest nobody has looked at.
+    train_images, train_labels, test_images, test_labels = (str(_raw(root, name)) for name in FULL_SHA256)
+    return (
+        _dataset(read_image_file(train_images), read_label_file(train_labels)),
+        _dataset(read_image_file(test_images), read_label_file(test_labels)),
+    )
+
+
+def _download(root: Path) -> None:
+    """Fetch the four files into a folder of our own, then move them to root: they appear there whole, or not at all."""
+    from torchvision.datasets import MNIST
+
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mnist-", dir=root) as folder, _socket_timeout(DOWNLOAD_TIMEOUT):
+        try:
+            MNIST(folder, download=True)
+        except (RuntimeError, http.client.HTTPException) as error:
+            raise OSError(f"MNIST could not be downloaded to {root}: {error}") from error
+        for name in FULL_SHA256:
+            _raw(root, name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(_raw(Path(folder), name), _raw(root, name))
 
 
 def _load_embedded() -> tuple[TensorDataset, TensorDataset]:

@@ -9,7 +9,6 @@ Sources   loss: Ho et al. 2020, arXiv:2006.11239, algorithm 1 · guidance and la
 """
 
 import copy
-import math
 from collections.abc import Callable
 from numbers import Real
 
@@ -17,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ddpm_lib.schedule import NoiseSchedule, describe
+from ddpm_lib.schedule import NoiseSchedule, describe, is_float
 from ddpm_lib.unet import UNet, UNetConfig
 
 PREDICTIONS = ("eps", "v")
+LARGEST_W = 1e6  # far beyond use; what is much larger overflows float32, and inf − inf is no picture
 
 
 class DDPM(nn.Module):
@@ -36,7 +36,7 @@ class DDPM(nn.Module):
             raise ValueError(f"unet must be a torch module, got {unet!r:.60}")
         if not isinstance(schedule, NoiseSchedule):
             raise ValueError(f"schedule must be a NoiseSchedule, got {schedule!r:.60}")
-        if prediction not in PREDICTIONS:
+        if not isinstance(prediction, str) or prediction not in PREDICTIONS:
             raise ValueError(f"prediction must be one of {PREDICTIONS}, got {prediction!r}")
         self.unet = unet
         self.schedule = schedule
@@ -66,7 +66,7 @@ class DDPM(nn.Module):
 
         x_t = self.schedule.add_noise(x_0, t, eps)
         target = eps if self.prediction == "eps" else self.schedule.velocity(x_0, t, eps)
-        return F.mse_loss(self.unet(x_t, t / self.schedule.T, y).to(target), target)
+        return F.mse_loss(self._network(x_t, t, y).to(target), target)
 
     def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float | Tensor = 0.0) -> Tensor:
         """ε̂ = (1+w)·ε(x_t, t, y) − w·ε(x_t, t, ∅): classifier-free guidance (Ho & Salimans eq. 6).
@@ -105,12 +105,17 @@ class DDPM(nn.Module):
     def _eps(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
         # Features of more images than this leave a CPU's caches, and each then takes about twice as long.
         size = 128 if x_t.device.type == "cpu" and not self.training else len(x_t)
-        parts = zip(x_t.split(size), (t / self.schedule.T).split(size), y.split(size), strict=True)
-        out = torch.cat([self.unet(*part) for part in parts]).to(x_t)
+        parts = zip(x_t.split(size), t.split(size), y.split(size), strict=True)
+        out = torch.cat([self._network(*part) for part in parts]).to(x_t)
         if self.prediction == "eps":
             return out
         signal, sigma = self.schedule.levels(t)
         return sigma * x_t + signal * out  # v = √ᾱ·ε − √(1−ᾱ)·x_0, solved for ε
+
+    def _network(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        # Images come in any float type; the network takes its own.
+        dtype = next((parameter.dtype for parameter in self.unet.parameters()), x_t.dtype)
+        return self.unet(x_t.to(dtype), (t / self.schedule.T).to(dtype), y.to(dtype))
 
     def _stratified_t(self, batch: int, generator: torch.Generator | None) -> Tensor:
         """One t from each of `batch` equal parts of 1 … T, in random order: uniform, less variance than randint."""
@@ -141,10 +146,11 @@ def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str 
     if y.ndim == 1:
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
             raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
+        y = y.long()
         if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
             raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
-        return F.one_hot(y.long(), num_classes).float()
-    if y.shape[1] != num_classes or not y.is_floating_point():
+        return F.one_hot(y, num_classes).float()
+    if y.shape[1] != num_classes or not is_float(y):
         raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
     total = y.sum(dim=1)
     if not ((y >= 0).all() and ((total == 0) | ((total - 1).abs() < 1e-3)).all()):
@@ -153,14 +159,17 @@ def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str 
 
 
 def check_w(w: float | Tensor, batch: int) -> float | Tensor:
-    """The guidance weight as a float or a (batch,) tensor. Raises ValueError unless it is finite and has that shape."""
+    """The guidance weight as a float or a (batch,) tensor. Raises ValueError unless it has that shape and is finite.
+
+    Finite is within ±10⁶ here: in float32, ε̂ of a much larger w is ∞ − ∞.
+    """
     if isinstance(w, Tensor) and w.ndim == 0:
         w = w.item()
     if isinstance(w, Tensor):
-        if w.shape != (batch,) or w.is_complex() or not w.isfinite().all():
+        if w.shape != (batch,) or w.is_complex() or not (w.double().abs() <= LARGEST_W).all():
             raise ValueError(f"w must be a finite number or a finite tensor of shape ({batch},), got {describe(w)}")
         return w
-    if not isinstance(w, Real) or not math.isfinite(w):
+    if not isinstance(w, Real) or not abs(w) <= LARGEST_W:
         raise ValueError(f"w must be a finite number or a finite tensor of shape ({batch},), got {w!r:.60}")
     return float(w)
 
@@ -182,5 +191,5 @@ def check_generator(generator: torch.Generator | None) -> None:
 
 def check_images(name: str, x: Tensor) -> None:
     """Raise ValueError unless x is a (B, 1, 28, 28) float tensor with B ≥ 1."""
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.shape[1:] != (1, 28, 28) or len(x) == 0:
+    if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
         raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")

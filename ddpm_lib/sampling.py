@@ -67,7 +67,7 @@ def sample_steps(
     _check_model(ddpm)
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
     w = check_w(w, len(y))
-    if sampler not in SAMPLERS:
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
     T = ddpm.schedule.T
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= T:
@@ -151,8 +151,8 @@ def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_c
     if (ends.sum(dim=1) == 0).any():
         raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
     for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be an integer ≥ {least}, got {value!r:.60}")
+        if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= 10_000:
+            raise ValueError(f"{name} must be an integer ≥ {least} and ≤ 10,000, got {value!r:.60}")
     share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
     rows = [ends[0].expand(hold, -1)]
     for a, b in pairwise(ends):

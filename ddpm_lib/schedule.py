@@ -7,10 +7,14 @@ Sources   DDPM: Ho et al. 2020, arXiv:2006.11239 · cosine: Nichol & Dhariwal 20
 """
 
 import math
+import sys
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # float8 can be stored, but not computed with
+LARGEST_T = 1_000_000  # far beyond use; the tables still take only megabytes
 
 
 class NoiseSchedule(nn.Module):
@@ -25,10 +29,10 @@ class NoiseSchedule(nn.Module):
 
     def __init__(self, beta: Tensor):
         super().__init__()
-        if not isinstance(beta, Tensor) or beta.ndim != 1 or not beta.is_floating_point():
+        if not is_float(beta) or beta.ndim != 1:
             raise ValueError(f"beta must be a float tensor of shape (T,), got {describe(beta)}")
         if len(beta) < 2:
-            raise ValueError(f"T must be at least 2, got {len(beta)}")
+            raise ValueError(f"T must be at least 2, got {len(beta)} entries of beta")
         beta = torch.cat([torch.zeros(1), beta.detach().cpu().float()])
         if not ((beta[1:] > 0) & (beta[1:] < 1)).all():
             raise ValueError(f"beta must lie in (0, 1), got {beta[1:].min():g} … {beta[1:].max():g}")
@@ -69,11 +73,11 @@ class NoiseSchedule(nn.Module):
         T: int ≥ 2. Raises ValueError for anything else, and for a shift that leaves some β_t at 0 or ᾱ_T at 0.
         """
         _check_T(T)
-        if not isinstance(shift, Real) or not math.isfinite(shift):
+        if not isinstance(shift, Real) or not abs(shift) <= sys.float_info.max:
             raise ValueError(f"shift must be a finite number, got {shift!r}")
         t = torch.arange(T + 1, dtype=torch.float64)
         f = torch.cos((t / T + 0.008) / 1.008 * math.pi / 2).square()
-        alpha_bar = torch.sigmoid(torch.logit(f / f[0]) - shift)  # log-SNR = logit(ᾱ)
+        alpha_bar = torch.sigmoid(torch.logit(f / f[0]) - float(shift))  # log-SNR = logit(ᾱ)
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
         try:
             return cls(beta)
@@ -148,10 +152,10 @@ class NoiseSchedule(nn.Module):
     def _check(self, t: Tensor, **images: Tensor) -> None:
         """One guard for all of the above: names the argument, what came and what is allowed."""
         (first, x), *others = images.items()
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
+        if not is_float(x) or x.ndim != 4:
             raise ValueError(f"{first} must be a float tensor of shape (B, C, H, W), got {describe(x)}")
         for name, other in others:
-            if not isinstance(other, Tensor) or not other.is_floating_point() or other.shape != x.shape:
+            if not is_float(other) or other.shape != x.shape:
                 raise ValueError(
                     f"{name} must be a float tensor shaped as {first} {tuple(x.shape)}, got {describe(other)}"
                 )
@@ -169,8 +173,13 @@ class NoiseSchedule(nn.Module):
 
 
 def _check_T(T: int) -> None:
-    if not isinstance(T, Integral) or T < 2:
-        raise ValueError(f"T must be an integer ≥ 2, got {T!r}")
+    if not isinstance(T, Integral) or not 2 <= T <= LARGEST_T:
+        raise ValueError(f"T must be an integer ≥ 2 and ≤ {LARGEST_T:,}, got {T!r:.60}")
+
+
+def is_float(x: object) -> bool:
+    """Whether x is a tensor of a float type that torch computes with."""
+    return isinstance(x, Tensor) and x.dtype in FLOATS
 
 
 def _is_time(s: object, t: Tensor) -> bool:

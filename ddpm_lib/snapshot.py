@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ddpm_lib.checkpoint import read_tensors, write_tensors
+from ddpm_lib.checkpoint import first_of, read_tensors, write_tensors
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.distributed import from_all, from_rank_0, rank, world_size
 
@@ -69,7 +69,7 @@ class Snapshot:
         try:
             self._restore(state)
         except (KeyError, IndexError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{self.path} does not hold what a snapshot must: {error}") from error
+            raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
         self.tensors = {}  # they need not fill the memory while the training runs
 
     def _restore(self, state: TrainState) -> None:

@@ -7,6 +7,7 @@ Sources   AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101 · cosine learning r
 import copy
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
+from ddpm_lib.checkpoint import as_path
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
 from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.precision import autocast, best_device
-from ddpm_lib.schedule import describe
+from ddpm_lib.schedule import describe, is_float
 from ddpm_lib.snapshot import EVERY, Snapshot, TrainState
 
 
@@ -124,7 +126,7 @@ def train(
         raise ValueError(f"train_set must hold an image for each of {world_size()} processes")
     if resume is not None and not isinstance(resume, str | os.PathLike):
         raise ValueError(f"resume must be a path or None, got {resume!r:.60}")
-    snapshot = None if resume is None else Snapshot(resume, ddpm, images, labels, config)
+    snapshot = None if resume is None else Snapshot(as_path("resume", resume), ddpm, images, labels, config)
     device = torch.device(device or best_device())
     return _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot)
 
@@ -203,7 +205,7 @@ def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Ten
     if not isinstance(train_set, TensorDataset) or len(train_set.tensors) != 2:
         raise ValueError(f"train_set must be a TensorDataset of images and labels, got {train_set!r:.60}")
     images, labels = train_set.tensors
-    if not images.is_floating_point() or images.shape[1:] != (1, 28, 28) or len(images) == 0:
+    if not is_float(images) or images.shape[1:] != (1, 28, 28) or len(images) == 0:
         raise ValueError(f"train_set's images must be floats of shape (N, 1, 28, 28), N ≥ 1, got {describe(images)}")
     if not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(f"train_set's images must lie in [0, 1], got {images.min():g} … {images.max():g}")
@@ -216,7 +218,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
+    return isinstance(value, Real) and abs(value) <= sys.float_info.max  # of an int like 10**400 isfinite is an error
 
 
 if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections import Counter
 
 import hypothesis
 import numpy as np
@@ -131,3 +132,20 @@ def is_standard_normal(within):
         within(z.pow(4).mean(), 3, (96 / n) ** 0.5)
 
     return check
+
+
+TRIED = pytest.StashKey[Counter]()
+
+
+@pytest.fixture(scope="session")
+def tried(request):
+    """Counts of what was tried in bulk, by what came of it: `tried[outcome] += 1`. Printed at the end."""
+    return request.config.stash.setdefault(TRIED, Counter())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    counts = config.stash.get(TRIED, {})
+    if counts:
+        terminalreporter.section("tried in bulk")
+    for outcome, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{count:>6,} {outcome}")

@@ -381,6 +381,7 @@ FORGED_TENSORS = [
     {"schedule.beta": torch.zeros(2, 2)},
     {"unet.head.bias": None},
     {"unet.head.bias": torch.zeros(2)},
+    {"unet.head.bias": torch.zeros(1, dtype=torch.complex64)},
     {"unet.surprise": torch.zeros(2)},
 ]
 

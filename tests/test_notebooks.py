@@ -135,6 +135,26 @@ def test_the_readmes_table_keeps_other_rows_and_has_its_yardstick(speed, tmp_pat
     assert readme.read_text(encoding="utf-8") == f"before\n{start}{yardstick}{head}{changed}{end}after\n"
 
 
+@pytest.mark.parametrize(("speed", "slow"), [(700.0, ["02_b"]), (350.0, []), (7000.0, ["02_b"])])
+def test_a_notebook_that_became_half_as_slow_again_is_warned_of_scaled_to_the_machine(
+    speed, slow, tmp_path, monkeypatch
+):
+    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 10 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 10 | 400 |\n"
+    yardstick = "On a machine that trains 700 images per second, as notebook 00 measures it:\n\n"
+    start, end = run_notebooks.TABLE_START, run_notebooks.TABLE_END
+    (tmp_path / "README.md").write_text(f"{start}{yardstick}{rows}{end}", encoding="utf-8")
+    monkeypatch.setattr(run_notebooks, "README", tmp_path / "README.md")
+    runs = [run_notebooks.Run(name, "", seconds, 1, 1) for name, seconds in (("01_a", 14), ("02_b", 16), ("03_c", 99))]
+    assert [warning.split()[0] for warning in run_notebooks.slower_than_readme(runs, speed)] == slow
+
+
+def test_a_notebook_that_takes_more_than_3_gb_has_failed():
+    at_most, more = (run_notebooks.Run("01_a", "", 1, size, 1) for size in (3 * 2**30, 3 * 2**30 + 1))
+    assert run_notebooks.within_ceiling(at_most) is at_most
+    assert "3072 MiB" not in run_notebooks.within_ceiling(at_most).error
+    assert "more than the 3072" in run_notebooks.within_ceiling(more).error
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_links_inside_the_repository_resolve(path):
     for cell in read(path).cells:

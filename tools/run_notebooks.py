@@ -14,6 +14,7 @@ import argparse
 import ast
 import base64
 import contextlib
+import dataclasses
 import json
 import re
 import sys
@@ -34,6 +35,8 @@ BUILD = REPOSITORY / "build" / "course"
 SOLVED = REPOSITORY / "build" / "solved"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
+CEILING = 3 * 2**30  # bytes of resident memory that a notebook may take
+SLOWER = 1.5  # times the README's seconds, from which on the table warns
 CELL_TIMEOUT = 6 * 3600  # seconds; a long training is a parameter, a hang is a bug
 
 
@@ -150,7 +153,35 @@ def course(names: list[str], parameters: dict) -> list[Run]:
     for run in runs:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
-    return runs
+    if not parameters:  # with other parameters other seconds are what was asked for
+        from ddpm_lib.environment import training_speed  # here, because torch takes seconds
+
+        for warning in slower_than_readme(runs, training_speed()):
+            print(f"warning: {warning}")
+    return [within_ceiling(run) for run in runs]
+
+
+def within_ceiling(run: Run) -> Run:
+    """The run, as one that failed if it took more memory than a notebook may."""
+    if run.peak_bytes <= CEILING or run.error:
+        return run
+    error = f"took {run.peak_bytes / 2**20:.0f} MiB, more than the {CEILING / 2**20:.0f} that a notebook may"
+    return dataclasses.replace(run, error=error)
+
+
+def slower_than_readme(runs: list[Run], speed: float) -> Iterator[str]:
+    """A sentence on each run that took half as long again as the README's table says, scaled to this machine.
+
+    speed: training images per second here. A faster machine isn't asked for more: 03 trains for fixed seconds.
+    """
+    table = README.read_text(encoding="utf-8").partition(TABLE_START)[2].partition(TABLE_END)[0]
+    there = re.search(r"trains (\d+) images per second", table)
+    scale = max(1.0, float(there[1]) / speed) if there else 1.0
+    rows = {name: int(seconds) for name, seconds in re.findall(r"(?m)^\| \[`(\w+)`\].*\| (\d+) \| \d+ \|$", table)}
+    for run in runs:
+        expected = scale * rows.get(run.notebook, float("inf"))
+        if run.seconds > SLOWER * expected:
+            yield f"{run.notebook} took {run.seconds:.0f} s, where {expected:.0f} s were expected on this machine"
 
 
 def store(names: list[str]) -> list[Run]:
