@@ -33,7 +33,6 @@ course: .venv/course
 lab: .venv/course
 	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
 
-.PHONY: html
 html: .venv/html
 	$(RUN) tools/make_html.py
 
