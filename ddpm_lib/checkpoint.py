@@ -139,7 +139,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
 
 def first_of(error: Exception) -> str:
     """What an error says, in one line: load_state_dict lists every weight that doesn't fit, perhaps a hundred."""
-    return " ".join(line.strip() for line in str(error).splitlines()[:2])
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
 
 
 def _format(kind: str) -> str:

@@ -52,7 +52,9 @@ class Snapshot:
         self.tensors = {}
         if self.path.exists():
             self.tensors, header = read_tensors(self.path, KIND)
-            other = [f"its {k} was {header.get(k)}, now {v}" for k, v in self.training.items() if header.get(k) != v]
+            other = [
+                f"its {k} was {header.get(k)!s:.200}, now {v}" for k, v in self.training.items() if header.get(k) != v
+            ]
             if other:
                 raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
         step = float(self.tensors.get("step", -1))

@@ -71,7 +71,7 @@ def test_an_interrupted_training_leaves_a_usable_model_and_says_so(again, kernel
     assert (tmp_path / "ddpm").exists()  # the rest of the cell ran too
 
     run("eps-samples")
-    for cell in ("v-samples", "ema", "save"):
+    for cell in ("v-samples", "agreement", "ema", "save"):
         run(cell)
     assert "loaded weights are the same: True" in run("save-check")
     assert "finite True" in run("", "print('finite', bool(draw(ddpm).isfinite().all()))")

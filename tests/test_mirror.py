@@ -1,6 +1,7 @@
 """Fetching MNIST from mirrors that are well, slow, dead or hostile: a server on the loopback stands in for them."""
 
 import contextlib
+import gc
 import gzip
 import hashlib
 import http.server
@@ -94,6 +95,7 @@ def mirror(monkeypatch):
         yield server
         server.over.set()
         server.shutdown()
+    gc.collect()  # here, where Python's warning of what a mirror broke off is expected, and not in a later test
 
 
 def assert_loaded(loaded):
