@@ -46,7 +46,7 @@ def executed(monkeypatch):
         result = {"rows": [row_for("w_sweep", parameters)], **ORIGIN}
         Path(parameters["out"]).write_text(json.dumps(result))
 
-    monkeypatch.setattr(sweep, "execute", execute)
+    monkeypatch.setattr(sweep, "run_cells", execute)
     return calls
 
 
@@ -128,18 +128,18 @@ def test_a_finished_point_is_skipped(folder, executed, first):
 
 
 def test_an_interrupt_leaves_nothing_and_the_next_run_finishes(folder, executed, first, monkeypatch):
-    finish = sweep.execute
+    finish = sweep.run_cells
 
     def interrupted(notebook, output, parameters):
         output.write_text("half a notebook")
         Path(parameters["out"]).write_text('{"rows": [')
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep, "execute", interrupted)
+    monkeypatch.setattr(sweep, "run_cells", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep.run("w_sweep", *first)
     assert files(folder) == set()
-    monkeypatch.setattr(sweep, "execute", finish)
+    monkeypatch.setattr(sweep, "run_cells", finish)
     sweep.run("w_sweep", *first)
     assert sweep.is_finished(first[0], sweep.COLUMNS["w_sweep"])
 
@@ -157,7 +157,7 @@ def execute(notebook, output, parameters):
     Path(parameters["out"]).write_text('{{"rows": [')
     print("half", flush=True)
     time.sleep(60)
-sweep.BUILD, sweep.execute = Path({str(folder)!r}), execute
+sweep.BUILD, sweep.run_cells = Path({str(folder)!r}), execute
 sweep.run("w_sweep", {name!r}, {parameters!r})
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
@@ -171,7 +171,7 @@ sweep.run("w_sweep", {name!r}, {parameters!r})
 
 def test_two_processes_at_the_same_point_dont_hurt_each_other(folder, executed, first, monkeypatch):
     """The second begins and ends while the first is in the middle; both had to execute, and both are whole."""
-    finish, inside = sweep.execute, []
+    finish, inside = sweep.run_cells, []
 
     def execute(notebook, output, parameters):
         output.write_text("half a notebook")
@@ -181,7 +181,7 @@ def test_two_processes_at_the_same_point_dont_hurt_each_other(folder, executed, 
             assert sweep.is_finished(first[0], sweep.COLUMNS["w_sweep"])
         finish(notebook, output, parameters)
 
-    monkeypatch.setattr(sweep, "execute", execute)
+    monkeypatch.setattr(sweep, "run_cells", execute)
     sweep.run("w_sweep", *first)
     assert len(executed) == 2
     assert files(folder) == {f"{first[0]}.ipynb", f"{first[0]}.json"}
@@ -230,7 +230,7 @@ def test_a_missing_point_is_named(folder, executed, grid):
 
 
 def test_a_notebook_that_fails_is_kept_to_look_at_and_the_others_go_on(folder, executed, grid, monkeypatch, capsys):
-    finish = sweep.execute
+    finish = sweep.run_cells
     names = list(grid)[:3]
 
     def execute(notebook, output, parameters):
@@ -239,7 +239,7 @@ def test_a_notebook_that_fails_is_kept_to_look_at_and_the_others_go_on(folder, e
             raise papermill.PapermillExecutionError(0, 1, "", "ValueError", "no such thing", [])
         finish(notebook, output, parameters)
 
-    monkeypatch.setattr(sweep, "execute", execute)
+    monkeypatch.setattr(sweep, "run_cells", execute)
     monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "run", *names])
     with pytest.raises(SystemExit, match=rf"{re.escape(names[1])} failed: ValueError: no such thing"):
         sweep.main()
@@ -465,7 +465,7 @@ def test_w_sweep_from_points_to_the_figure(folder, monkeypatch):
 def test_what_mattered_with_other_parameters(tmp_path):
     """Told neither t nor y, a network draws the same with and without guidance, and no digit that was asked for."""
     parameters = {"variant": "no embeddings", "seed": 1, "train_steps": 20, "n": 40, "out": str(tmp_path / "rows.json")}
-    sweep.execute(sweep.SWEEPS / "what_mattered.ipynb", tmp_path / "executed.ipynb", parameters)
+    sweep.run_cells(sweep.SWEEPS / "what_mattered.ipynb", tmp_path / "executed.ipynb", parameters)
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [list(row) for row in rows] == [sweep.COLUMNS["what_mattered"]] * 2
     assert [row["w"] for row in rows] == [0, 1]

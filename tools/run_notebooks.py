@@ -59,20 +59,25 @@ def find_notebooks(names: list[str]) -> list[Path]:
     return [path for path in found if not names or path.name.startswith(tuple(names))]
 
 
+def run_cells(path: Path, output: Path, parameters: dict) -> None:
+    """Execute a notebook in its own folder into output. Raises PapermillExecutionError where a cell fails."""
+    papermill.execute_notebook(
+        path,
+        output,
+        parameters,
+        cwd=path.parent,
+        progress_bar=False,
+        execution_timeout=CELL_TIMEOUT,
+        extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
+    )
+
+
 def execute(path: Path, output: Path, parameters: dict) -> Run:
     """Execute one notebook into output; a failing cell becomes Run.error."""
     error, start = "", time.perf_counter()
     with peak_memory() as peak:
         try:
-            papermill.execute_notebook(
-                path,
-                output,
-                parameters,
-                cwd=NOTEBOOKS,
-                progress_bar=False,
-                execution_timeout=CELL_TIMEOUT,
-                extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
-            )
+            run_cells(path, output, parameters)
         except papermill.PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
     seconds = time.perf_counter() - start

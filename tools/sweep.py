@@ -34,7 +34,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import nbformat
 import papermill
-from run_notebooks import CELL_TIMEOUT, FIGURES, NOTEBOOKS, REPOSITORY, clean, literal
+from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean, literal, run_cells
 
 from ddpm_lib import plots
 from ddpm_lib.checkpoint import SHIPPED, write_atomically
@@ -138,7 +138,7 @@ def run(grid: str, name: str, parameters: dict) -> None:
     with tempfile.TemporaryDirectory(prefix=".running-", dir=BUILD) as folder:
         notebook, result = Path(folder) / f"{name}.ipynb", Path(folder) / f"{name}.json"
         try:
-            execute(SWEEPS / f"{grid}.ipynb", notebook, parameters | {"commit": commit(), "out": str(result)})
+            run_cells(SWEEPS / f"{grid}.ipynb", notebook, parameters | {"commit": commit(), "out": str(result)})
         except papermill.PapermillExecutionError:
             os.replace(notebook, BUILD / f"{name}.failed.ipynb")
             raise
@@ -146,18 +146,6 @@ def run(grid: str, name: str, parameters: dict) -> None:
         os.replace(result, BUILD / result.name)  # last: it says that the point is finished
     seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
     print(f"{name}: {seconds:.0f} s", flush=True)
-
-
-def execute(notebook: Path, output: Path, parameters: dict) -> None:
-    papermill.execute_notebook(
-        notebook,
-        output,
-        parameters,
-        cwd=SWEEPS,
-        progress_bar=False,
-        execution_timeout=CELL_TIMEOUT,
-        extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
-    )
 
 
 def commit() -> str:
@@ -271,7 +259,7 @@ def store(grid: str) -> None:
     path = SWEEPS / f"{grid}.ipynb"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / path.name
-        execute(path, output, {})
+        run_cells(path, output, {})
         notebook = nbformat.read(output, 4)
     clean(notebook)
     nbformat.write(notebook, path)
