@@ -102,7 +102,7 @@ def read_metadata(path: str | Path | None = None) -> dict:
 def as_path(name: str, path: str | os.PathLike) -> Path:
     """path as a Path. Raises ValueError that calls it `name` unless it is a path that can name a file."""
     if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
-        raise ValueError(f"{name} must be the path of a file, got {path!r:.60}")
+        raise ValueError(f"{name} must be a path that names a file, got {path!r:.60}")
     return Path(path)
 
 

@@ -73,7 +73,7 @@ class NoiseSchedule(nn.Module):
         T: int ≥ 2. Raises ValueError for anything else, and for a shift that leaves some β_t at 0 or ᾱ_T at 0.
         """
         _check_T(T)
-        if not isinstance(shift, Real) or not abs(shift) <= sys.float_info.max:
+        if not is_finite(shift):
             raise ValueError(f"shift must be a finite number, got {shift!r}")
         t = torch.arange(T + 1, dtype=torch.float64)
         f = torch.cos((t / T + 0.008) / 1.008 * math.pi / 2).square()
@@ -175,6 +175,11 @@ class NoiseSchedule(nn.Module):
 def _check_T(T: int) -> None:
     if not isinstance(T, Integral) or not 2 <= T <= LARGEST_T:
         raise ValueError(f"T must be an integer ≥ 2 and ≤ {LARGEST_T:,}, got {T!r:.60}")
+
+
+def is_finite(value: object) -> bool:
+    """Whether value is a number that a float can hold: math.isfinite raises for an int like 10**400."""
+    return isinstance(value, Real) and abs(value) <= sys.float_info.max
 
 
 def is_float(x: object) -> bool:

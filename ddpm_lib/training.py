@@ -7,11 +7,10 @@ Sources   AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101 · cosine learning r
 import copy
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from ddpm_lib.checkpoint import as_path
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
 from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.precision import autocast, best_device
-from ddpm_lib.schedule import describe, is_float
+from ddpm_lib.schedule import describe, is_finite, is_float
 from ddpm_lib.snapshot import EVERY, Snapshot, TrainState
 
 
@@ -52,18 +51,18 @@ class TrainConfig:
             )
         if self.steps is not None and not _is_count(self.steps):
             raise ValueError(f"steps must be an integer ≥ 1, got {self.steps!r}")
-        if self.seconds is not None and not (_is_finite(self.seconds) and self.seconds > 0):
+        if self.seconds is not None and not (is_finite(self.seconds) and self.seconds > 0):
             raise ValueError(f"seconds must be a finite number > 0, got {self.seconds!r}")
         if not _is_count(self.batch_size):
             raise ValueError(f"batch_size must be an integer ≥ 1, got {self.batch_size!r}")
-        if not (_is_finite(self.lr) and self.lr > 0):
+        if not (is_finite(self.lr) and self.lr > 0):
             raise ValueError(f"lr must be a finite number > 0, got {self.lr!r}")
-        if not (_is_finite(self.weight_decay) and self.weight_decay >= 0):
+        if not (is_finite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a finite number ≥ 0, got {self.weight_decay!r}")
-        if not (_is_finite(self.p_uncond) and 0 <= self.p_uncond <= 1):
+        if not (is_finite(self.p_uncond) and 0 <= self.p_uncond <= 1):
             raise ValueError(f"p_uncond must lie in [0, 1], got {self.p_uncond!r}")
         for name in ("warmup", "ema_decay"):
-            if not (_is_finite(getattr(self, name)) and 0 <= getattr(self, name) < 1):
+            if not (is_finite(getattr(self, name)) and 0 <= getattr(self, name) < 1):
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
 
     def progress(self, step: int, seconds: float) -> float:
@@ -124,8 +123,6 @@ def train(
     images, labels = _tensors_of(train_set, ddpm.num_classes)
     if len(images) < world_size():
         raise ValueError(f"train_set must hold an image for each of {world_size()} processes")
-    if resume is not None and not isinstance(resume, str | os.PathLike):
-        raise ValueError(f"resume must be a path or None, got {resume!r:.60}")
     snapshot = None if resume is None else Snapshot(as_path("resume", resume), ddpm, images, labels, config)
     device = torch.device(device or best_device())
     return _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot)
@@ -215,10 +212,6 @@ def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Ten
 
 def _is_count(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and abs(value) <= sys.float_info.max  # of an int like 10**400 isfinite is an error
 
 
 if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training
