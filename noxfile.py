@@ -38,7 +38,7 @@ def constraints(torch: str) -> str:
 def tests(session: nox.Session, torch: str) -> None:
     file = Path(session.create_tmp()) / "constraints.txt"
     file.write_text(constraints(torch), encoding="utf-8")
-    session.install("-c", str(file), "-e", ".[test]")
+    session.install("-c", str(file), "-e", ".[test,html]")
     session.run(
         "python", "-c", "import ipykernel, sys, torch; print(sys.version, torch.__version__, ipykernel.__version__)"
     )
