@@ -13,10 +13,11 @@ from numbers import Integral
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor, nn
 
@@ -300,20 +301,40 @@ def small_multiples(
             axes.minorticks_off()
         if title in log_y:
             axes.set_yscale("log")
+            plain_log_ticks(axes.yaxis)
         if title in references:
             value, name = references[title]
             axes.axhline(value, color=INK, linewidth=1, linestyle="--")
+            above = _has_room_above(axes, value, x, curves.values())
             axes.annotate(
                 name,
                 (1, value),
                 xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
+                xytext=(0, 3 if above else -4),
                 textcoords="offset points",
                 ha="right",
+                va="baseline" if above else "top",
             )
     if len(curves) > 1:
         _label_ends(row[-1], x[-1], {name: y[-1] for name, y in curves.items()}, COLORS)
     return fig
+
+
+def _has_room_above(axes: Axes, value: float, x: Sequence[float], curves: Collection[Sequence[float]]) -> bool:
+    """Whether a name at the right end of a line at value has more room above it than below."""
+    axes.get_ylim()  # brings transData up to date
+    to_axes = axes.transData - axes.transAxes
+    line = to_axes.transform((x[0], value))[1]
+    points = to_axes.transform([point for y in curves for point in zip(x, y, strict=True)])
+    heights = [0.0, 1.0, *points[points[:, 0] > 0.5, 1]]  # the axes end, too
+    return min(y - line for y in heights if y >= line) > min(line - y for y in heights if y < line)
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 times each power of ten, as plain numbers: 0.2, not 2 × 10⁻¹."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 @styled
@@ -558,9 +579,7 @@ def dots(
         panel.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -1.2))
         if title in log_x:
             panel.set_xscale("log")
-            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            panel.xaxis.set_major_formatter("{x:g}")
-            panel.minorticks_off()
+            plain_log_ticks(panel.xaxis)
         panel.spines["left"].set_visible(False)
         panel.tick_params(left=False)
     return fig

@@ -244,11 +244,7 @@ def draw_figure(rows: list[dict]):
     curve.set(title="one against the other, w ≥ 0", xlabel="Inception Score", ylabel="FID", yscale="log")
     curve.margins(x=0.12, y=0.12)
     for axes in (fid, curve):
-        lowest, highest = axes.get_ylim()
-        ticks = [value * 10.0**power for power in range(-3, 4) for value in (1, 2, 5)]
-        ticks = [tick for tick in ticks if lowest <= tick <= highest]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
+        plots.plain_log_ticks(axes.yaxis)
     if len(samplers) > 1:
         fid.legend()
     return figure
