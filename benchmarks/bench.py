@@ -315,8 +315,8 @@ def draw_figure(results: dict) -> None:
         log_x=True,
         log_y={"FID at w = 0"},
         references={
-            "FID at w = 0": (theirs["fid"], "starting point, 15 epochs"),
-            "agreement at w = 0": (theirs["agreement"], "starting point, 15 epochs"),
+            "FID at w = 0": (theirs["fid"], "starting point"),
+            "agreement at w = 0": (theirs["agreement"], "starting point"),
         },
     )
     (REPOSITORY / "figures" / "benchmark.png").write_bytes(plots.png(figure))
