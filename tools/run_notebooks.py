@@ -68,7 +68,8 @@ def run_cells(path: Path, output: Path, parameters: dict) -> None:
         cwd=path.parent,
         progress_bar=False,
         execution_timeout=CELL_TIMEOUT,
-        extra_arguments=["--log-level=ERROR"],  # of the kernel, which warns about TCP on the loopback
+        # Of the kernel: it warns about TCP on the loopback, and calls it an error when it is interrupted to shut down.
+        extra_arguments=["--log-level=CRITICAL"],
     )
 
 
