@@ -38,6 +38,13 @@ def constraints(torch: str) -> str:
 def tests(session: nox.Session, torch: str) -> None:
     file = Path(session.create_tmp()) / "constraints.txt"
     file.write_text(constraints(torch), encoding="utf-8")
+    try:
+        run_tests(session, file)
+    finally:
+        shutil.rmtree(session.virtualenv.location)
+
+
+def run_tests(session: nox.Session, file: Path) -> None:
     session.install("-c", str(file), "-e", ".[test,html]")
     session.run(
         "python", "-c", "import ipykernel, sys, torch; print(sys.version, torch.__version__, ipykernel.__version__)"
@@ -46,5 +53,3 @@ def tests(session: nox.Session, torch: str) -> None:
     session.chdir("notebooks")  # where nbval starts each kernel
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-o", "filterwarnings="]
     session.run("python", "-m", "pytest", *nbval, "-p", "no:cacheprovider", *NOTEBOOKS)
-    session.chdir("..")
-    shutil.rmtree(session.virtualenv.location)

@@ -1,6 +1,6 @@
 """The search behind `DDPM.recommended()` and `TrainConfig`: one change at a time, each trained for the same CPU time.
 
-    python benchmarks/recipe.py run [--seconds 100] [--seeds 0 1] [VARIANT...]     adds to benchmarks/recipe.jsonl
+    python benchmarks/recipe.py run [VARIANT...] [--seconds 100] [--seeds 0 1]     adds to benchmarks/recipe.jsonl
     python benchmarks/recipe.py table                                              the table of benchmarks/recipe.md
 
 Time is the CPU time of one thread, so that two runs on one shared machine compare. Needs all of MNIST (make data).
@@ -224,6 +224,7 @@ VARIANTS = {
     "p_uncond 0.2": {"config": {"p_uncond": 0.2}},
     "weight decay 0.1": {"config": {"weight_decay": 0.1}},
     "beta_2 0.99": {"optimizer": adamw(betas=(0.9, 0.99))},
+    "lr 1.6e-2, beta_2 0.99": {"config": {"lr": 1.6e-2}, "optimizer": adamw(betas=(0.9, 0.99))},
     "Muon": {"optimizer": MuonAndAdamW},
     "Fourier t": {"model": {"unet": FourierTime}},
     "attention": {"model": {"unet": WithAttention}},

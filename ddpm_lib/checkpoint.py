@@ -127,7 +127,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            # Copies: what get_tensor gives is mapped to the file, and would change with it after the digest was read.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if header.get("format") != _format(kind):

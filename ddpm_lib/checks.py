@@ -772,8 +772,10 @@ def repaired_times(attempt: Callable) -> Verdict:
         return NOT_ATTEMPTED
     if not isinstance(t, Tensor) or t.shape != (batch,):
         return Verdict("wrong", f"the answer should be a tensor of shape (batch,), got {_shape(t)}")
-    if t.is_floating_point() and not (t == t.round()).all():
-        return Verdict("wrong", "the times should be whole numbers")
+    if t.is_floating_point():
+        return Verdict(
+            "wrong", f"the times should be whole numbers (torch.long), got {t.dtype}: they index the schedule"
+        )
     low, high = int(t.min()), int(t.max())
     if low == high:
         return Verdict("wrong", "the whole batch gets one and the same t: draw one for each image")

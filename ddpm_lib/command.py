@@ -5,6 +5,7 @@ torchrun --standalone --nproc_per_node=2 -m ddpm_lib.training --steps 2000 --out
 """
 
 import argparse
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -24,8 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     options, config = _parse(arguments)
     with process_group():
-        train_set, _ = load_mnist(source=options.data)
-        ddpm = DDPM.recommended()
+        with contextlib.redirect_stdout(sys.stdout if rank() == 0 else None):
+            train_set, _ = load_mnist(source=options.data)
+        with torch.random.fork_rng(devices=[]):  # the initial weights come from torch's own generator
+            torch.default_generator.manual_seed(options.seed)
+            ddpm = DDPM.recommended()
         generator = torch.Generator().manual_seed(options.seed)
         device = torch.device("cpu") if world_size() > 1 and not torch.cuda.is_available() else None  # gloo has no mps
         record = None
@@ -53,7 +57,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
     parser.add_argument("--batch-size", type=int, default=TrainConfig.batch_size, help="images a step, per process")
     parser.add_argument("--lr", type=float, default=TrainConfig.lr, help="highest learning rate")
     parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
-    parser.add_argument("--seed", type=int, default=0, help="of the training's randomness")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and of the training's randomness")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
     parser.add_argument("--resume", type=Path, help="snapshot: written as the training goes, gone on from if it exists")
     options = parser.parse_args(arguments)

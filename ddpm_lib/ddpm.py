@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ddpm_lib.schedule import NoiseSchedule, describe, is_float
+from ddpm_lib.schedule import NoiseSchedule, describe, is_finite, is_float
 from ddpm_lib.unet import UNet, UNetConfig
 
 PREDICTIONS = ("eps", "v")
@@ -93,11 +93,11 @@ class DDPM(nn.Module):
     def folded(self) -> "DDPM":
         """A copy whose `predict_noise` gives the same answers faster: eval mode, BatchNorm folded (see `UNet.folded`).
 
-        A network that can't be folded is shared with the copy as it is.
+        A network that can't be folded, or whose `forward` was replaced, is shared with the copy as it is.
         """
         folded = copy.copy(self)
         folded._modules = dict(self._modules)  # a shallow copy would share its children with the original
-        if hasattr(self.unet, "folded"):
+        if hasattr(self.unet, "folded") and "forward" not in vars(self.unet):
             folded.unet = self.unet.folded()
         folded.training = False
         return folded
@@ -166,10 +166,10 @@ def check_w(w: float | Tensor, batch: int) -> float | Tensor:
     if isinstance(w, Tensor) and w.ndim == 0:
         w = w.item()
     if isinstance(w, Tensor):
-        if w.shape != (batch,) or w.is_complex() or not (w.double().abs() <= LARGEST_W).all():
+        if w.shape != (batch,) or w.is_complex() or not (w.float().abs() <= LARGEST_W).all():
             raise ValueError(f"w must be a finite number or a finite tensor of shape ({batch},), got {describe(w)}")
         return w
-    if not isinstance(w, Real) or not abs(w) <= LARGEST_W:
+    if not is_finite(w) or abs(float(w)) > LARGEST_W:
         raise ValueError(f"w must be a finite number or a finite tensor of shape ({batch},), got {w!r:.60}")
     return float(w)
 

@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 from ddpm_lib.checkpoint import read_tensors
 from ddpm_lib.ddpm import check_images, draw, label_rows
 from ddpm_lib.sampling import evaluating
-from ddpm_lib.schedule import describe
+from ddpm_lib.schedule import describe, is_count
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
@@ -312,7 +311,7 @@ def diversity(images: Tensor, labels: Tensor) -> float:
     class has two, the diversity is 0. Noise is diverse too: read it beside precision.
     """
     classes = [images[labels == label].detach().flatten(1).float() for label in labels.unique()]
-    distances = [torch.pdist(x).mean().item() for x in classes if len(x) > 1]
+    distances = [torch.pdist(x.cpu()).mean().item() for x in classes if len(x) > 1]
     return sum(distances) / max(1, len(distances))
 
 
@@ -353,7 +352,7 @@ def bootstrap(
     """
     if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point() or len(labels) == 0:
         raise ValueError(f"labels must be integers of shape (n,), n ≥ 1, got {describe(labels)}")
-    if not isinstance(resamples, Integral) or isinstance(resamples, bool) or resamples < 20:
+    if not is_count(resamples, least=20):
         raise ValueError(f"resamples must be an integer ≥ 20, got {resamples!r:.60}")
     whole = score(torch.arange(len(labels)))
     alike = [(labels == label).nonzero().flatten().cpu() for label in labels.unique()]

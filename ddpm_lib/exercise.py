@@ -76,7 +76,10 @@ def _run(work: Callable[[], Verdict]) -> Verdict:
             outcome.append(judged.verdict)
         except BaseException as error:  # exit() in a learner's code, too
             where, what = _line(traceback.extract_tb(error.__traceback__)), f"{type(error).__name__}"
-            text = str(error).strip().partition("\n")[0]
+            try:
+                text = str(error).strip().partition("\n")[0]
+            except Exception:  # a learner's own exception may fail to say what it is
+                text = ""
             outcome.append(Verdict("wrong", f"your code raised {what}{where}" + (f": {text}" if text else "")))
 
     worker = threading.Thread(target=run, name="exercise", daemon=True)

@@ -265,6 +265,7 @@ def lines(
         axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")
+        plain_log_ticks(axes.yaxis)
     axes.set_ylim(y_limits)
     _label_ends(axes, x[-1], {name: y[-1] for name, y in curves.items()}, COLORS)
     return fig
@@ -353,6 +354,7 @@ def loss_curves(runs: dict[str, tuple[Sequence[float], Sequence[float]]]) -> Fig
             name, (seconds[-1], smooth[-1]), xytext=(6, 0), textcoords="offset points", va="center", color=color
         )
     axes.set(xlabel="seconds of training", ylabel="loss (log scale)", yscale="log")
+    plain_log_ticks(axes.yaxis)
     return fig
 
 
@@ -366,7 +368,8 @@ def schedules(named: dict[str, nn.Module]) -> Figure:
         log_snr = schedule.log_snr.clamp(min=-12).numpy()
         left.plot(time, schedule.alpha_bar.numpy(), color=color)
         right.plot(time[1:], log_snr[1:], color=color)
-        ends[name] = max(log_snr[-1], -12 + 0.01 * float(schedule.log_snr[-1]))  # the order below the cut
+        end = float(schedule.log_snr[-1])
+        ends[name] = end if end > -12 else -12 + 0.01 * end  # below the cut, names keep the order of the ends
     right.axhline(0, color=INK, linewidth=1, linestyle="--")
     right.annotate("as much signal as noise", (1, 0), xytext=(0, 4), textcoords="offset points", ha="right")
     left.set(title=r"signal's share of the variance, $\bar\alpha_t$", xlabel="t / T", ylim=(0, 1.02), xlim=(0, 1))

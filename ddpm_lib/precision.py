@@ -22,7 +22,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     than in float32 on a Xeon. So there, and only there, a small matrix product is timed, once per process.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)  # older GPUs say yes, and are slow
     if device.type == "cpu":
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         if capabilities.get("amx_bf16"):

@@ -11,14 +11,14 @@ Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_lib.ddpm import DDPM, check_generator, check_images, check_w, draw, label_rows
 from ddpm_lib.precision import autocast
-from ddpm_lib.schedule import NoiseSchedule
+from ddpm_lib.schedule import NoiseSchedule, is_count
 
 
 def sample(
@@ -58,19 +58,20 @@ def sample_steps(
     ddpm: a DDPM, or whatever has its `predict_noise` and `schedule`, such as a denoiser that is known exactly.
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
     sampler: "ancestral", "ddim" or "dpmpp_2m". steps: int, 1 … T.
-    guidance_interval: (t_min, t_max); w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
+    guidance_interval: (t_min, t_max), times on the scale 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None
+    is everywhere.
     generator: source of all randomness; None is torch's own.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
     x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) that all images share; None draws it, one for each image.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
-    _check_model(ddpm)
+    check_model(ddpm)
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
     w = check_w(w, len(y))
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
     T = ddpm.schedule.T
-    if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= T:
+    if not is_count(steps) or steps > T:
         raise ValueError(f"steps must be an integer in 1…{T}, got {steps!r}")
     t_min, t_max = _check_interval(guidance_interval, T)
     check_generator(generator)
@@ -90,9 +91,7 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x
         x_T = draw(torch.randn, (len(y), 1, 28, 28), generator)
     x_t = x_T.to(device, torch.float32).expand(len(y), -1, -1, -1)
     z, previous = None, None
-    if isinstance(ddpm, DDPM):
-        with torch.inference_mode():
-            ddpm = ddpm.folded()
+    ddpm = fast_copy(ddpm)
     for t, s in pairwise(times):
         if sampler == "ancestral" or eta > 0:
             z = draw(torch.randn, x_t.shape, generator).to(device)
@@ -127,7 +126,7 @@ def morph(
     Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
     draws for that label alone from the same generator. Raises ValueError before any work.
     """
-    _check_model(ddpm)
+    check_model(ddpm)
     rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
     w = float(check_w(w, batch=1))
     x_T = draw(torch.randn, (1, 1, 28, 28), generator)
@@ -151,7 +150,7 @@ def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_c
     if (ends.sum(dim=1) == 0).any():
         raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
     for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= 10_000:
+        if not is_count(value, least) or value > 10_000:
             raise ValueError(f"{name} must be an integer ≥ {least} and ≤ 10,000, got {value!r:.60}")
     share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
     rows = [ends[0].expand(hold, -1)]
@@ -212,6 +211,15 @@ def dpmpp_2m_step(
 SAMPLERS = ("ancestral", "ddim", "dpmpp_2m")
 
 
+def fast_copy(ddpm: DDPM | object) -> DDPM | object:
+    """A folded copy of a DDPM, so that no mode of it changes; itself where `predict_noise` is somebody else's."""
+    own = isinstance(ddpm, DDPM) and type(ddpm).predict_noise is DDPM.predict_noise
+    if not own or "predict_noise" in vars(ddpm):
+        return ddpm  # such as an exact denoiser, or a spy: it is called as it is, and may keep count in the object
+    with torch.inference_mode():
+        return ddpm.folded()
+
+
 @contextmanager
 def evaluating(model: nn.Module | object) -> Iterator[None]:
     """Eval mode inside; every submodule's own mode again afterwards."""
@@ -226,7 +234,8 @@ def evaluating(model: nn.Module | object) -> Iterator[None]:
             module.training = True
 
 
-def _check_model(ddpm: object) -> None:
+def check_model(ddpm: object) -> None:
+    """Raise ValueError unless ddpm has what a sampler needs of a DDPM."""
     if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
         raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
 
@@ -241,4 +250,6 @@ def _check_interval(interval: tuple[int, int] | None, T: int) -> tuple[float, fl
         ordered = False
     if not ordered:
         raise ValueError(f"guidance_interval must be None or (t_min, t_max) with t_min ≤ t_max, got {interval!r:.60}")
+    if t_min > T or not any(t_min <= t <= t_max for t in range(T + 1)):  # such as shares of T
+        raise ValueError(f"guidance_interval must be times on the scale 1…{T}, got {interval!r:.60}")
     return t_min, t_max

@@ -7,10 +7,10 @@ Sources   DDPM: Ho et al. 2020, arXiv:2006.11239 · cosine: Nichol & Dhariwal 20
 """
 
 import math
-import sys
 from numbers import Integral, Real
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # float8 can be stored, but not computed with
@@ -33,7 +33,7 @@ class NoiseSchedule(nn.Module):
             raise ValueError(f"beta must be a float tensor of shape (T,), got {describe(beta)}")
         if len(beta) < 2:
             raise ValueError(f"T must be at least 2, got {len(beta)} entries of beta")
-        beta = torch.cat([torch.zeros(1), beta.detach().cpu().float()])
+        beta = F.pad(beta.detach().cpu().float(), (1, 0))
         if not ((beta[1:] > 0) & (beta[1:] < 1)).all():
             raise ValueError(f"beta must lie in (0, 1), got {beta[1:].min():g} … {beta[1:].max():g}")
         # Products of 500 numbers near 1, and 1 − ᾱ_1 ≈ 1e-4, want float64; what is kept is float32.
@@ -83,6 +83,15 @@ class NoiseSchedule(nn.Module):
             return cls(beta)
         except ValueError as error:
             raise ValueError(f"shift={shift!r} with T={T} gives no usable schedule: {error}") from None
+
+    def _apply(self, fn, recurse=True):
+        # .half() and .to(dtype) end here, as .to(device) does. The tables move, but stay float32: rounded ones are no
+        # schedule any more.
+        tables = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, table in tables.items():
+            setattr(self, name, table.to(getattr(self, name).device))
+        return self
 
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Signal and noise level at t: √ᾱ_t and √(1−ᾱ_t), each (B, 1, 1, 1).
@@ -173,13 +182,21 @@ class NoiseSchedule(nn.Module):
 
 
 def _check_T(T: int) -> None:
-    if not isinstance(T, Integral) or not 2 <= T <= LARGEST_T:
+    if not is_count(T, least=2) or T > LARGEST_T:
         raise ValueError(f"T must be an integer ≥ 2 and ≤ {LARGEST_T:,}, got {T!r:.60}")
 
 
 def is_finite(value: object) -> bool:
-    """Whether value is a number that a float can hold: math.isfinite raises for an int like 10**400."""
-    return isinstance(value, Real) and abs(value) <= sys.float_info.max
+    """Whether value is a number that a float can hold."""
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # an int like 10**400
+        return False
+
+
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether value is an integer ≥ least; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
 def is_float(x: object) -> bool:

@@ -115,7 +115,7 @@ def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object) -> dic
     for tensor in (images, labels):
         data.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return {
-        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True, default=float),  # NumPy's numbers, too
         "model": hashlib.sha256(model.encode()).hexdigest(),
         "data": data.hexdigest(),
         "processes": str(world_size()),

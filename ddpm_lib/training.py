@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from ddpm_lib.checkpoint import as_path
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
 from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.precision import autocast, best_device
-from ddpm_lib.schedule import describe, is_finite, is_float
+from ddpm_lib.schedule import describe, is_count, is_finite, is_float
 from ddpm_lib.snapshot import EVERY, Snapshot, TrainState
 
 
@@ -49,11 +48,11 @@ class TrainConfig:
             raise ValueError(
                 f"give exactly one of steps and seconds, got steps={self.steps!r}, seconds={self.seconds!r}"
             )
-        if self.steps is not None and not _is_count(self.steps):
+        if self.steps is not None and not is_count(self.steps):
             raise ValueError(f"steps must be an integer ≥ 1, got {self.steps!r}")
         if self.seconds is not None and not (is_finite(self.seconds) and self.seconds > 0):
             raise ValueError(f"seconds must be a finite number > 0, got {self.seconds!r}")
-        if not _is_count(self.batch_size):
+        if not is_count(self.batch_size):
             raise ValueError(f"batch_size must be an integer ≥ 1, got {self.batch_size!r}")
         if not (is_finite(self.lr) and self.lr > 0):
             raise ValueError(f"lr must be a finite number > 0, got {self.lr!r}")
@@ -208,10 +207,6 @@ def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Ten
         raise ValueError(f"train_set's images must lie in [0, 1], got {images.min():g} … {images.max():g}")
     label_rows(labels, num_classes, batch=len(images), name="train_set's labels")
     return images, labels
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
 
 
 if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training

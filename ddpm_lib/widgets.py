@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
-from ddpm_lib.sampling import SAMPLERS, evaluating, sample_steps, time_steps
+from ddpm_lib.sampling import SAMPLERS, check_model, evaluating, fast_copy, sample_steps, time_steps
 
 COARSE_STEPS = 4  # of the picture while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
@@ -85,6 +85,7 @@ def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     if state.view not in views:
         raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
+    ddpm = fast_copy(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), evaluating(ddpm):
         return views[state.view](ddpm, state, tick)
 
@@ -188,7 +189,7 @@ def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> Lab
         agreement = f"{(read == labels).sum()} of {len(read)}"
     else:
         agreement = f"{(read == state.first).sum()} × {state.first}, {(read == state.second).sum()} × {state.second}"
-    distance = f"{torch.pdist(judged.flatten(1).float()).mean():.1f}" if len(judged) > 1 else "–"
+    distance = f"{torch.pdist(judged.flatten(1).float().cpu()).mean():.1f}" if len(judged) > 1 else "–"
     return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
 
 
@@ -223,8 +224,9 @@ class GuidanceLab(ipywidgets.VBox):
     """
 
     def __init__(self, ddpm: DDPM):
-        if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
-            raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
+        check_model(ddpm)
+        if getattr(ddpm, "num_classes", 10) != 10:
+            raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
         T = ddpm.schedule.T
         self.ddpm = ddpm
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")

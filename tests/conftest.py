@@ -1,6 +1,8 @@
 """What several test files share: small models, seeded randomness, a network that remembers what it was asked."""
 
 import contextlib
+import functools
+import os
 import random
 from collections import Counter
 
@@ -14,6 +16,8 @@ from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_mnist
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=40)
 hypothesis.settings.load_profile("repeatable")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about the CPU: they compare with tensors that are there
+torch.backends.mps.is_available = functools.cache(lambda: False)  # torch itself wants it to be cached
 torch.set_num_threads(1)  # networks this small only lose time by sharing
 
 

@@ -77,7 +77,16 @@ def test_a_loaded_model_is_an_ordinary_one(saved, images):
     assert all(p.requires_grad and p.grad is not None and p.device.type == "cpu" for p in ddpm.parameters())
     with torch.no_grad():
         ddpm.unet.head.weight.zero_()
-    assert load_checkpoint(saved).unet.head.weight.any()  # the file is not mapped into the weights
+    assert load_checkpoint(saved).unet.head.weight.any()
+
+
+def test_a_file_that_changes_later_does_not_change_what_was_loaded(saved):
+    ddpm = load_checkpoint(saved)
+    before = {name: tensor.clone() for name, tensor in ddpm.state_dict().items()}
+    with open(saved, "r+b") as file:  # in place: a mapping of the file would show it
+        file.seek(-saved.stat().st_size // 2, 2)
+        file.write(b"\x3f" * (saved.stat().st_size // 2))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in ddpm.state_dict().items())
 
 
 def test_channels_last_weights_are_saved_as_what_they_are(tmp_path, make_ddpm):

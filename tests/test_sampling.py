@@ -513,6 +513,41 @@ def test_sampling_goes_through_the_predict_noise_that_it_finds_on_the_model(tiny
     assert asked == [(20, 2.0), (10, 2.0)]
 
 
+def test_a_spy_that_asks_the_model_itself_changes_nothing(make_ddpm, monkeypatch):
+    """Also not BatchNorm's statistics, though the model is in train mode, as a new one is."""
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)  # rounding would hide what is compared
+    ddpm = make_ddpm().train()
+    want = sample(ddpm, [1, 2], w=2.0, steps=3, generator=torch.Generator().manual_seed(0))
+    before, modes = {name: t.clone() for name, t in ddpm.state_dict().items()}, []
+    for owner, name in ((ddpm, "predict_noise"), (ddpm.unet, "forward")):
+        original = getattr(owner, name)
+
+        def spy(*inputs, original=original, **keywords):
+            modes.append(ddpm.unet.training)
+            return original(*inputs, **keywords)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, spy)
+            got = sample(ddpm, [1, 2], w=2.0, steps=3, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-3)  # not folded: rounded elsewhere
+    assert modes == [False] * 6
+    assert all(module.training for module in ddpm.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in ddpm.state_dict().items())
+
+
+def test_a_model_with_its_own_predict_noise_is_asked_itself_and_not_a_copy(tiny_ddpm):
+    class Counting(DDPM):
+        asked = 0
+
+        def predict_noise(self, x_t, t, y, w=0.0):
+            self.asked += 1
+            return super().predict_noise(x_t, t, y, w)
+
+    counting = Counting(tiny_ddpm.unet, tiny_ddpm.schedule)
+    sample(counting, [1], steps=3)
+    assert counting.asked == 3
+
+
 def test_sampling_folds_batchnorm_and_draws_what_the_network_in_eval_mode_says(make_ddpm, monkeypatch):
     monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)  # rounding would hide what is compared
     ddpm = make_ddpm(T=8)
@@ -745,6 +780,8 @@ BAD_ARGUMENTS = [
     ("steps", None),
     ("guidance_interval", (5, 2)),
     ("guidance_interval", (5,)),
+    ("guidance_interval", (0.2, 0.8)),
+    ("guidance_interval", (600, 700)),
     ("guidance_interval", 5),
     ("guidance_interval", (1, math.nan)),
     ("guidance_interval", ("a", "b")),

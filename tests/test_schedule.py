@@ -3,6 +3,7 @@
 import math
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -348,6 +349,28 @@ def test_bad_images_are_refused_by_name(method, first, second, bad, images):
 def test_bad_target_times_are_refused(s, images):
     with pytest.raises(ValueError, match=r"^s must"):
         SCHEDULES["linear"].posterior(images(2), images(2), torch.tensor([5, 5]), s)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_tables_stay_float32_when_a_model_becomes_another_type(dtype, make_ddpm):
+    ddpm = make_ddpm()
+    want = {name: table.clone() for name, table in ddpm.schedule.named_buffers()}
+    ddpm.to(dtype)
+    assert ddpm.unet.head.weight.dtype == dtype
+    for name, table in ddpm.schedule.named_buffers():
+        assert table.dtype == torch.float32
+        assert torch.equal(table, want[name])
+    assert ddpm.schedule.to("meta").log_snr.device.type == "meta"
+
+
+def test_a_schedule_is_made_on_the_cpu_whatever_the_default_device_is():
+    beta = torch.full((5,), 0.1)
+    with torch.device("meta"):
+        assert torch.equal(NoiseSchedule(beta).beta[1:], beta)
+
+
+def test_numbers_of_numpy_are_numbers():
+    NoiseSchedule.cosine(T=np.int64(20), shift=np.float32(1.5))  # warnings are errors here
 
 
 def test_a_schedule_prints_what_matters():

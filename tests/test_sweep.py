@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,7 +161,7 @@ sweep.run("w_sweep", {name!r}, {parameters!r})
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "half\n"
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     assert not [path for path in files(folder) if not path.startswith(".running-")]
     assert not sweep.is_finished(name, sweep.COLUMNS["w_sweep"])
     sweep.run("w_sweep", name, parameters)

@@ -27,6 +27,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -60,17 +61,20 @@ def find_notebooks(names: list[str]) -> list[Path]:
 
 
 def run_cells(path: Path, output: Path, parameters: dict) -> None:
-    """Execute a notebook in its own folder into output. Raises PapermillExecutionError where a cell fails."""
-    papermill.execute_notebook(
-        path,
-        output,
-        parameters,
-        cwd=path.parent,
-        progress_bar=False,
-        execution_timeout=CELL_TIMEOUT,
-        # Of the kernel: it warns about TCP on the loopback, and calls it an error when it is interrupted to shut down.
-        extra_arguments=["--log-level=CRITICAL"],
-    )
+    """Execute a notebook in its own folder into output. Raises PapermillExecutionError where that fails in any way."""
+    try:
+        papermill.execute_notebook(
+            path,
+            output,
+            parameters,
+            cwd=path.parent,
+            progress_bar=False,
+            execution_timeout=CELL_TIMEOUT,
+            # The kernel's own: it warns about TCP on the loopback, and calls it an error when it is told to shut down.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except (DeadKernelError, CellTimeoutError) as error:  # such as a kernel that was killed for its memory
+        raise papermill.PapermillExecutionError(0, 0, "", type(error).__name__, str(error), []) from error
 
 
 def execute(path: Path, output: Path, parameters: dict) -> Run:

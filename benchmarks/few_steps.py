@@ -1,0 +1,73 @@
+"""What eight steps of ancestral sampling can reach with the shipped weights: times, variance, w and interval changed.
+
+    python benchmarks/few_steps.py          prints the table of benchmarks/recipe.md, about ten minutes
+
+Two changes are not in the package, so they are patched in here: times that crowd towards t = 0, and noise between the
+posterior's variance β̃ and the larger β (Improved DDPM, arXiv:2102.09672, eq. 15, there learned). Labels are the
+test set's, so that class shares are those of the data.
+"""
+
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from ddpm_lib import NoiseSchedule, load_checkpoint, sample
+from ddpm_lib.evaluation import evaluate, load_test_features
+
+N = 10_000
+VARIANTS = (  # steps, crowding of the times, share of β in log-variance, w, guidance interval
+    (30, 1.0, 0.0, 0.2, None),
+    (8, 1.0, 0.0, 0.0, None),
+    (8, 1.0, 0.0, 0.1, None),
+    (8, 1.0, 0.0, 0.2, None),
+    (8, 1.0, 0.0, 0.3, (1, 260)),
+    (8, 1.3, 0.0, 0.0, None),
+    (8, 1.3, 0.0, 0.1, None),
+    (8, 1.3, 0.0, 0.3, (1, 280)),
+    (8, 1.0, 0.3, 0.2, None),
+    (8, 1.3, 0.3, 0.2, None),
+)
+
+
+def crowded_times(T: int, steps: int, crowding: float) -> list[int]:
+    """steps + 1 times from T to 0: evenly spread at crowding = 1, closer together near 0 above it."""
+    return [round(T * (1 - i / steps) ** crowding) for i in range(steps + 1)]
+
+
+def step_with_variance(share: float):
+    """`ancestral_step`, its log-variance `share` of the way from β̃ to β = 1 − ᾱ_t/ᾱ_s; none at s = 0, as there."""
+
+    def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
+        mean, std = schedule.posterior(x_0_hat, x_t, t, s)
+        beta = (1 - schedule.alpha_bar[t] / schedule.alpha_bar[s]).view(-1, 1, 1, 1)
+        return mean + std ** (1 - share) * beta.sqrt() ** share * z
+
+    return step
+
+
+def main() -> None:
+    ddpm, labels = load_checkpoint(), load_test_features().labels[:N]
+    print("| steps | crowding | share of β | w | interval | FID | × floor | agreement |")
+    print("|---:|---:|---:|---:|---|---:|---:|---:|")
+    for steps, crowding, share, w, interval in VARIANTS:
+        generator = torch.Generator().manual_seed(1)
+        with (
+            mock.patch("ddpm_lib.sampling.time_steps", lambda T, steps, c=crowding: crowded_times(T, steps, c)),
+            mock.patch("ddpm_lib.sampling.ancestral_step", step_with_variance(share)),
+        ):
+            images = [
+                sample(ddpm, part, w, "ancestral", steps, guidance_interval=interval, generator=generator)
+                for part in labels.split(500)
+            ]
+        scores = evaluate(torch.cat(images), labels)
+        where = f"{interval[0]} … {interval[1]}" if interval else "all"
+        print(
+            f"| {steps} | {crowding} | {share} | {w} | {where} | {scores.fid:.3f} | "
+            f"{scores.fid / scores.fid_floor:.1f} | {scores.agreement:.4f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
