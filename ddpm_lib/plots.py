@@ -261,11 +261,10 @@ def lines(
         axes.axhline(value, color=INK, linewidth=1, linestyle="--")
         axes.annotate(name, (x[0], value), xytext=(0, 4), textcoords="offset points", color=INK)
     axes.set(xlabel=x_label, ylabel=y_label)
-    if log_x:
-        axes.set_xscale("log")
-    if log_y:
-        axes.set_yscale("log")
-        plain_log_ticks(axes.yaxis)
+    for axis, is_log, set_scale in ((axes.xaxis, log_x, axes.set_xscale), (axes.yaxis, log_y, axes.set_yscale)):
+        if is_log:
+            set_scale("log")
+            plain_log_ticks(axis)
     axes.set_ylim(y_limits)
     _label_ends(axes, x[-1], {name: y[-1] for name, y in curves.items()}, COLORS)
     return fig
