@@ -274,10 +274,11 @@ def table() -> str:
         "| variant | CPU s | steps | w = 0: FID | agreement | w = 1: FID | agreement | seeds |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    lines = []
+    lines, shown = [], None
     for key in dict.fromkeys((r["round"], r["variant"], r["seconds"]) for r in runs):
         same = [r for r in runs if (r["round"], r["variant"], r["seconds"]) == key]
-        if key[1] == "base":  # the first of its round
+        if key[0] != shown:
+            shown = key[0]
             lines += ["", f"Round {key[0]}", "", *head]
         cells = [f"{mean(r['steps'] for r in same):,.0f}"]
         for w in (0, 1):
