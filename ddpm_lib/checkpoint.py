@@ -31,7 +31,7 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
     """Write ddpm to path, all or nothing: a crash leaves the old file or the new one, never half of one.
 
     path: missing folders are made. metadata: JSON-able dict for people, such as the command that trained it.
-    dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs (exact).
+    dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs. Loading gives float32.
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
     path = as_path("path", path)
@@ -48,7 +48,10 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
 
     tensors = {"schedule.beta": ddpm.schedule.beta[1:]}
     for name, tensor in ddpm.unet.state_dict().items():
-        tensors[f"unet.{name}"] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        stored = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        if tensor.isfinite().all() and not stored.isfinite().all():
+            raise ValueError(f"dtype must hold the weights, but {name} has values beyond {dtype}")
+        tensors[f"unet.{name}"] = stored
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {
         "unet": json.dumps(dataclasses.asdict(ddpm.unet.config), sort_keys=True),

@@ -43,10 +43,10 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
     """
     if not isinstance(source, str) or source not in SOURCES:
         raise ValueError(f"source must be one of {SOURCES}, got {source!r}")
-    if source == "embedded":
-        return _load_embedded()
     if root is not None and not isinstance(root, str | os.PathLike):
         raise ValueError(f"root must be the path of a folder or None, got {root!r:.60}")
+    if source == "embedded":
+        return _load_embedded()
     root = Path(root) if root is not None else default_root()
     if source == "auto":
         found = has_full_mnist(root)

@@ -80,6 +80,16 @@ def test_a_loaded_model_is_an_ordinary_one(saved, images):
     assert load_checkpoint(saved).unet.head.weight.any()
 
 
+def test_weights_beyond_float16_are_refused_and_the_old_file_stays(saved, tiny_ddpm):
+    before = saved.read_bytes()
+    with torch.no_grad():
+        tiny_ddpm.unet.head.weight.fill_(1e5)
+    with pytest.raises(ValueError, match=r"^dtype must hold.*head\.weight"):
+        save_checkpoint(saved, tiny_ddpm, dtype=torch.float16)
+    assert saved.read_bytes() == before
+    save_checkpoint(saved, tiny_ddpm, dtype=torch.bfloat16)
+
+
 def test_a_file_that_changes_later_does_not_change_what_was_loaded(saved):
     ddpm = load_checkpoint(saved)
     before = {name: tensor.clone() for name, tensor in ddpm.state_dict().items()}
