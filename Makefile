@@ -31,7 +31,7 @@ course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
 
 lab: .venv/course
-	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb
 
 html: .venv/html
 	$(RUN) tools/make_html.py

@@ -81,7 +81,7 @@ class TwoBlocks(UNet):
     def __init__(self, config: UNetConfig):
         super().__init__(config)
         self.bottleneck.append(ResidualBlock(config.widths[2], config.widths[2]))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=self.memory_format)
 
 
 class NoBlock(UNet):

@@ -82,7 +82,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
         if other := [name for name, tensor in weights.items() if tensor.dtype != types.get(name, tensor.dtype)]:
             raise ValueError(f"{other[0]} is of type {weights[other[0]].dtype}")  # assign would take it as it is
         unet.load_state_dict(weights, assign=True)
-        unet.to(memory_format=torch.channels_last)  # as the constructor leaves it; the file has its own layout
+        unet.to(memory_format=unet.memory_format)  # as the constructor leaves it; the file has its own layout
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} holds configs that don't fit its weights: {first_of(error)}") from error

@@ -35,8 +35,14 @@ def rescale(attempt: Callable) -> Verdict:
         "your pixels lie in [−1, 0]: shifted, but not stretched": lambda x: x - 1,
         "ink and paper are swapped: 0 must become −1": lambda x: 1 - 2 * x,
         "you changed nothing: the pixels still lie in [0, 1]": lambda x: x,
+        "you stretch by the darkest and the brightest pixel: a picture must not depend on the others": lambda x: (
+            2 * (x - x.min()) / (x.max() - x.min()) - 1
+        ),
+        "you gave the batch mean 0 and standard deviation 1: the range asked for is [−1, 1]": lambda x: (
+            (x - x.mean()) / x.std()
+        ),
     }
-    return _judge(attempt, lambda x: 2 * x - 1, mistakes, torch.rand(8, 1, 28, 28))
+    return _judge(attempt, lambda x: 2 * x - 1, mistakes, torch.rand(8, 1, 28, 28) * 0.8 + 0.1)
 
 
 # ---------------------------------------------------------------------------- 01 forward process
@@ -53,6 +59,7 @@ def add_noise(attempt: Callable) -> Verdict:
         "your noise level is 1 − √ᾱ_t; it is √(1 − ᾱ_t)": lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e,
         "signal and noise are swapped": lambda x, a, e: (1 - a).sqrt() * x + a.sqrt() * e,
         "the noise is missing": lambda x, a, e: a.sqrt() * x,
+        "the noise is subtracted: the forward process adds it": lambda x, a, e: a.sqrt() * x - (1 - a).sqrt() * e,
         "x_0 isn't scaled down: the variance grows with t": lambda x, a, e: x + (1 - a).sqrt() * e,
     }
     alpha_bar_t = torch.rand(8, 1, 1, 1) * 0.8 + 0.1

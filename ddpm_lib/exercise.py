@@ -40,6 +40,9 @@ class Verdict:
 NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
 
 
+RETURNS_NOTHING = Verdict("wrong", "your function returned None: end it with `return` (print only shows a value)")
+
+
 class Judged(Exception):
     """Ends a check early with a verdict."""
 
@@ -114,7 +117,7 @@ def call(attempt: Callable, *inputs: object) -> Tensor:
     given = [copy.deepcopy(value) if isinstance(value, Tensor | list | nn.Module) else value for value in inputs]
     got = attempt(*given)
     if got is None:
-        raise Judged(NOT_ATTEMPTED)
+        raise Judged(NOT_ATTEMPTED if _is_stub(attempt) else RETURNS_NOTHING)
     for i, (before, after) in enumerate(zip(inputs, given, strict=True)):
         if not _unchanged(before, after):
             name = _parameter(attempt, i)
@@ -122,6 +125,12 @@ def call(attempt: Callable, *inputs: object) -> Tensor:
                 Verdict("wrong", f"you changed {name} in place, and the caller still needs it: make a new one")
             )
     return _numbers(got)
+
+
+def _is_stub(attempt: Callable) -> bool:
+    """Whether a function does nothing but return None: it uses no name and no number."""
+    code = getattr(attempt, "__code__", None)
+    return code is None or not (code.co_names or set(code.co_consts) - {None, attempt.__doc__})
 
 
 def _unchanged(before: object, after: object) -> bool:
@@ -149,6 +158,8 @@ def _numbers(got: object) -> Tensor:
         got = torch.as_tensor(got).detach().cpu()
     except Exception:  # whatever it is, it is no numbers; torch raises four kinds of errors here
         message = f"the answer should be a tensor or a number, got {type(got).__name__}"
+        if isinstance(got, list | tuple) and all(isinstance(value, Tensor) for value in got):
+            message += f" of {len(got)} tensors: return one (torch.stack makes one of several alike)"
         raise Judged(Verdict("wrong", message)) from None
     if got.is_complex():
         raise Judged(Verdict("wrong", "the answer should be real numbers, got complex ones"))

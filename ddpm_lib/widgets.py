@@ -159,7 +159,7 @@ def _noise(ddpm, state, tick) -> LabPicture:
     images = torch.stack([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
     caption = (
         f"The network's guesses of the noise in x_t at t = {t}, with the label and without. They look alike; in their "
-        "difference, bright is where the label asks for ink, dark where it forbids it. Guidance adds w times that."
+        "difference, bright is where the label asks for ink, dark where it forbids it. As noise it has the other sign."
     )
     digits, names = [str(digit) for digit in labels.tolist()], ("x_t", "ε(y)", "ε(∅)", "ε(∅) − ε(y)", "x̂_0")
     return _picture(images.squeeze(2), judged, labels, caption, state, digits, names)
@@ -387,15 +387,17 @@ STYLE = """<style>
 .guidance-lab-w .widget-slider { width: 100%; font-size: 16px; font-weight: 600; }
 .guidance-lab-w, .guidance-lab > .widget-toggle-buttons { --jp-widgets-inline-label-width: 40px; }
 .guidance-lab-w .noUi-handle { background: var(--jp-brand-color1); border-color: var(--jp-brand-color1); }
-.guidance-lab-controls, .guidance-lab-mix { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); }
+.guidance-lab-controls, .guidance-lab-mix { display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
 .guidance-lab-controls > *, .guidance-lab-mix > * { width: auto; min-width: 0; --jp-widgets-inline-label-width: 62px; }
 .guidance-lab-controls > .widget-button { width: 130px; }
 .guidance-lab-stop .widget-slider { width: 100%; --jp-widgets-inline-label-width: 62px; }
-.guidance-lab-readout .widget-html-content { display: flex; justify-content: space-between; padding: 12px 0 8px;
+.guidance-lab-readout .widget-html-content { display: flex; flex-wrap: wrap; justify-content: space-between;
+  gap: 0 12px; padding: 12px 0 8px;
   color: var(--jp-ui-font-color2); font-variant-numeric: tabular-nums; }
 .guidance-lab-readout b { color: var(--jp-ui-font-color0); font-size: 135%; padding-left: 4px; display: inline-block;
   min-width: 2.2em; }
-.guidance-lab-picture { display: grid; grid-template-columns: max-content max-content; justify-content: center; }
+.guidance-lab-picture { display: grid; grid-template-columns: max-content max-content; justify-content: safe center; }
 .guidance-lab-picture .widget-html { margin: 0; width: auto; min-width: 0; color: var(--jp-ui-font-color2); }
 .guidance-lab-picture span { font-size: 11px; }
 .guidance-lab-columns .widget-html-content { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr;

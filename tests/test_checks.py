@@ -212,6 +212,8 @@ MISTAKES = {
         "lie in [−1, 0]": lambda x: x - 1,
         "swapped": lambda x: -(x * 2 - 1),
         "you changed nothing": lambda x: x.clone(),
+        "must not depend on the others": lambda x: -1 + 2 * (x - x.amin()) / (x.amax() - x.amin()),
+        "mean 0 and standard deviation 1": lambda x: (x - torch.mean(x)) / torch.std(x),
     },
     "add_noise": {
         "without their square roots": lambda x, a, e: x * a + e * (1 - a),
@@ -219,6 +221,7 @@ MISTAKES = {
         "it is √(1 − ᾱ_t)": lambda x, a, e: torch.sqrt(a) * x + (1 - torch.sqrt(a)) * e,
         "swapped": lambda x, a, e: torch.sqrt(a) * e + torch.sqrt(1 - a) * x,
         "the noise is missing": lambda x, a, e: torch.sqrt(a) * x,
+        "the noise is subtracted": lambda x, a, e: torch.sqrt(a) * x - torch.sqrt(1 - a) * e,
         "x_0 isn't scaled down": lambda x, a, e: x + torch.sqrt(1 - a) * e,
     },
     "half_noise_time": {

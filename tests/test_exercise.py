@@ -244,3 +244,21 @@ def test_the_list_of_checks_is_that_of_the_module():
     with contextlib.redirect_stdout(io.StringIO()) as out:
         print(double(lambda x: None))
     assert "not attempted" in out.getvalue()
+
+
+def test_an_answer_that_prints_and_returns_nothing_is_told_so(capsys):
+    def prints(images):
+        print("mean", images.mean() * 2 - 1)
+
+    def forgets(images):
+        images * 2 - 1
+
+    for attempt in (prints, forgets):
+        verdict = checks.rescale(attempt)
+        assert verdict.status == "wrong"
+        assert "`return`" in verdict.message
+
+
+def test_a_list_of_tensors_is_told_how_to_become_one():
+    assert "torch.stack" in checks.rescale(lambda images: [2 * image - 1 for image in images]).message
+    assert "of 2 tensors: return one" in checks.rescale(lambda images: (images, images)).message

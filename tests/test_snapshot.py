@@ -114,7 +114,8 @@ def test_the_memory_layout_of_the_moments_comes_back(make_ddpm, few_digits, tmp_
     """The fused optimizer walks through weights and moments side by side, in the order they lie in memory."""
     broken_off(make_ddpm(), few_digits, 5, tmp_path / "s")
     ddpm = make_ddpm()
-    raw = DDPM(copy.deepcopy(ddpm.unet), ddpm.schedule)
+    # As a network of the usual widths is laid out.
+    raw = DDPM(copy.deepcopy(ddpm.unet).to(memory_format=torch.channels_last), ddpm.schedule)
     optimizer = torch.optim.AdamW(raw.unet.parameters(), fused=True)
     average = torch.optim.swa_utils.AveragedModel(raw.unet, use_buffers=True)
     state = snapshot.TrainState(raw.unet, average, optimizer, None)

@@ -2,6 +2,9 @@
 
 import copy
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -415,3 +418,17 @@ def test_a_bad_model_or_generator_is_refused_at_the_call(tiny_ddpm, few_digits):
     for generator in (0, "seed"):
         with pytest.raises(ValueError, match="generator"):
             train(tiny_ddpm, few_digits, quick(), generator)
+
+
+def test_a_thin_network_trains_on_odd_batches_and_the_process_lives():
+    """In channels_last torch 2.14 wrote past its memory there, most of all with several threads."""
+    code = """
+import torch
+from ddpm_lib import *
+data = torch.utils.data.TensorDataset(torch.rand(5, 1, 28, 28), torch.arange(5))
+ddpm = DDPM(UNet(UNetConfig((8, 8, 8), 16)), NoiseSchedule.linear(T=20))
+for record in train(ddpm, data, TrainConfig(steps=60)):
+    pass
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
