@@ -8,6 +8,7 @@ Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song
           guidance interval: Kynkäänniemi et al. 2024, arXiv:2404.07724
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -250,6 +251,6 @@ def _check_interval(interval: tuple[int, int] | None, T: int) -> tuple[float, fl
         ordered = False
     if not ordered:
         raise ValueError(f"guidance_interval must be None or (t_min, t_max) with t_min ≤ t_max, got {interval!r:.60}")
-    if t_min > T or not any(t_min <= t <= t_max for t in range(T + 1)):  # such as shares of T
+    if t_min > T or math.ceil(max(t_min, 0)) > min(t_max, T):  # no time lies in it: shares of T, perhaps
         raise ValueError(f"guidance_interval must be times on the scale 1…{T}, got {interval!r:.60}")
     return t_min, t_max

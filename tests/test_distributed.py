@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this torch has 
 
 def torchrun(*arguments, processes=2):
     """Run under torchrun on a free port of this machine; a warning is an error in every process."""
-    options = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error", "CUDA_VISIBLE_DEVICES": ""}
-    options["USE_LIBUV"] = "0"  # torch for Windows may be built without it
+    # conftest.py hides GPUs from these, too. USE_LIBUV: torch for Windows may be built without it.
+    options = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error", "USE_LIBUV": "0"}
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *arguments],
         env=os.environ | options,
