@@ -24,7 +24,8 @@ from torch.utils.data import TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, plots, sample, train
+from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, sample, train
+from ddpm_lib.course import plots
 from ddpm_lib.evaluation import evaluate, nearest_neighbours
 from ddpm_lib.precision import has_fast_bf16
 

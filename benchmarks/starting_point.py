@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ddpm_lib import NoiseSchedule
 from ddpm_lib.ddpm import DDPM, label_rows
-from ddpm_lib.sampling import evaluating
+from ddpm_lib.precision import eval_mode
 from ddpm_lib.unet import ResidualBlock, resize
 
 EPOCHS, BATCH_SIZE, LR, P_UNCOND = 15, 256, 2e-3, 0.1
@@ -89,7 +89,7 @@ def sample(ddpm: DDPM, labels: Tensor, w: float = 0.0, uniform_noise: bool = Fal
     schedule = ddpm.schedule
     x_t = torch.randn(len(labels), 1, 28, 28)
     draw = torch.rand_like if uniform_noise else torch.randn_like
-    with torch.inference_mode(), evaluating(ddpm), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+    with torch.inference_mode(), eval_mode(ddpm), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
         for t in range(schedule.T, 0, -1):
             eps_hat = ddpm.predict_noise(x_t, torch.full((len(labels),), t), labels, w=w)
             beta = schedule.beta[t]

@@ -1,19 +1,14 @@
 """Class-guided diffusion on MNIST: the finished code that the course's notebooks import."""
 
-import warnings
-
 from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from ddpm_lib.data import load_mnist
 from ddpm_lib.ddpm import DDPM
+from ddpm_lib.morph import morph
 from ddpm_lib.precision import best_device, describe_machine
-from ddpm_lib.sampling import morph, sample, sample_steps
+from ddpm_lib.sampling import sample, sample_steps
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.training import TrainConfig, TrainRecord, train
 from ddpm_lib.unet import UNet, UNetConfig
-
-# `python -m ddpm_lib.training` imports this package, hence that module, and then runs it: Python warns of a module that
-# is there twice. Run like this it only hands over to command.py, which uses the imported one.
-warnings.filterwarnings("ignore", message=r"'ddpm_lib\.training' found in sys\.modules", category=RuntimeWarning)
 
 __all__ = [
     "DDPM",

@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddpm_lib.checkpoint import read_tensors
 from ddpm_lib.ddpm import check_images, draw, label_rows
-from ddpm_lib.sampling import evaluating
+from ddpm_lib.files import read_tensors
+from ddpm_lib.precision import eval_mode
 from ddpm_lib.schedule import describe, is_count
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
@@ -188,7 +188,7 @@ def measure(
 def classify(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (N, 10) and features (N, D) of images (N, 1, 28, 28) in [0, 1], in eval mode and float32, in chunks."""
     device = next(classifier.parameters()).device
-    with torch.inference_mode(), evaluating(classifier), torch.autocast(device.type, enabled=False):
+    with torch.inference_mode(), eval_mode(classifier), torch.autocast(device.type, enabled=False):
         read = [classifier(chunk.to(device, torch.float32)) for chunk in images.split(CHUNK)]
         logits, features = (torch.cat(parts) for parts in zip(*read, strict=True))
     # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.

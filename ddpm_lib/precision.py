@@ -2,8 +2,11 @@
 
 import functools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 def best_device() -> torch.device:
@@ -56,3 +59,17 @@ def describe_machine() -> str:
     name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
     precision = "bfloat16 autocast" if has_fast_bf16(device) else "float32"
     return f"{name}, {precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+@contextmanager
+def eval_mode(model: nn.Module | object) -> Iterator[None]:
+    """Eval mode inside; every submodule's own mode again afterwards."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    training = [module for module in modules if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -10,15 +10,14 @@ Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Real
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddpm_lib.ddpm import DDPM, check_generator, check_images, check_w, draw, label_rows
-from ddpm_lib.precision import autocast
+from ddpm_lib.precision import autocast, eval_mode
 from ddpm_lib.schedule import NoiseSchedule, is_count
 
 
@@ -97,7 +96,7 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x
         if sampler == "ancestral" or eta > 0:
             z = draw(torch.randn, x_t.shape, generator).to(device)
         # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
-        with torch.inference_mode(), evaluating(ddpm), autocast(device):
+        with torch.inference_mode(), eval_mode(ddpm), autocast(device):
             now, then = (torch.full((len(y),), time, device=device) for time in (t, s))
             eps_hat = ddpm.predict_noise(x_t, now, y, w=w if t_min <= t <= t_max else 0.0)
             x_0_hat = schedule.predict_x_0(x_t, now, eps_hat).clamp(-1, 1)
@@ -110,54 +109,6 @@ def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x
             previous = x_0_hat, now
         # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
         yield x_t.clone(), x_0_hat.clone()
-
-
-def morph(
-    ddpm: DDPM,
-    labels: Tensor,
-    frames_per_change: int = 12,
-    hold: int = 4,
-    w: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draw one digit turning into the next: DDIM from ONE shared noise x_T, so that only the label row moves.
-
-    ddpm: as in `sample_steps`. labels, frames_per_change, hold: as in `morph_rows`, which says the F rows.
-    w: finite number, the guidance weight. generator: source of x_T; None is torch's own.
-    Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
-    draws for that label alone from the same generator. Raises ValueError before any work.
-    """
-    check_model(ddpm)
-    rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
-    w = float(check_w(w, batch=1))
-    x_T = draw(torch.randn, (1, 1, 28, 28), generator)
-    # Each row is drawn once: faster, and held frames are equal to the last bit.
-    rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
-    return sample(ddpm, rows, w=w, sampler="ddim", steps=min(20, ddpm.schedule.T), x_T=x_T)[place]
-
-
-def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_classes: int = 10) -> Tensor:
-    """The label row of each frame of a morph: (F, K), F = L·hold + (L − 1)·frames_per_change.
-
-    Each label stands for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
-    y = (1 − k/(n+1))·a + k/(n+1)·b.
-
-    labels: (L,) integers or (L, K) rows that each sum to 1, L ≥ 2. frames_per_change: int ≥ 1. hold: int ≥ 0.
-    Raises ValueError.
-    """
-    ends = label_rows(labels, num_classes, name="labels")
-    if len(ends) < 2:
-        raise ValueError(f"labels must be at least 2, got {len(ends)}: there is nothing to morph into")
-    if (ends.sum(dim=1) == 0).any():
-        raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
-    for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
-        if not is_count(value, least) or value > 10_000:
-            raise ValueError(f"{name} must be an integer ≥ {least} and ≤ 10,000, got {value!r:.60}")
-    share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
-    rows = [ends[0].expand(hold, -1)]
-    for a, b in pairwise(ends):
-        rows += [(1 - share) * a + share * b, b.expand(hold, -1)]
-    return torch.cat(rows)
 
 
 def time_steps(T: int, steps: int) -> list[int]:
@@ -219,20 +170,6 @@ def fast_copy(ddpm: DDPM | object) -> DDPM | object:
         return ddpm  # such as an exact denoiser, or a spy: it is called as it is, and may keep count in the object
     with torch.inference_mode():
         return ddpm.folded()
-
-
-@contextmanager
-def evaluating(model: nn.Module | object) -> Iterator[None]:
-    """Eval mode inside; every submodule's own mode again afterwards."""
-    modules = model.modules() if isinstance(model, nn.Module) else ()
-    training = [module for module in modules if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def check_model(ddpm: object) -> None:

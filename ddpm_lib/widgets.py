@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
-from ddpm_lib.sampling import SAMPLERS, check_model, evaluating, fast_copy, sample_steps, time_steps
+from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
 
 COARSE_STEPS = 4  # of the picture while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
@@ -86,7 +86,7 @@ def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -
     if state.view not in views:
         raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
     ddpm = fast_copy(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
-    with torch.inference_mode(), evaluating(ddpm):
+    with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
 
 

@@ -12,19 +12,8 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import (
-    DDPM,
-    NoiseSchedule,
-    TrainConfig,
-    UNet,
-    UNetConfig,
-    ddpm,
-    distributed,
-    load_mnist,
-    precision,
-    train,
-    training,
-)
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, ddpm, load_mnist, precision, train, training
+from ddpm_lib.training import distributed
 
 CPU = torch.device("cpu")
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddpm_lib import checks
-from ddpm_lib.sampling import morph_rows
+from ddpm_lib.course import checks
+from ddpm_lib.morph import morph_rows
 
 
 def joined(h, *embeddings, first=True):

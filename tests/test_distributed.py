@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import distributed as dist
 
-from ddpm_lib import DDPM, UNet, command, distributed, load_checkpoint, read_metadata, train, training
-from ddpm_lib.snapshot import TrainState
-from ddpm_lib.training import TrainConfig
+from ddpm_lib import DDPM, UNet, command, load_checkpoint, read_metadata, train, training
+from ddpm_lib.training import TrainConfig, distributed
+from ddpm_lib.training.snapshot import TrainState
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 

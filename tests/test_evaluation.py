@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ddpm_lib import evaluation, load_mnist
-from ddpm_lib.checkpoint import read_tensors
 from ddpm_lib.evaluation import (
     CHUNK,
     DigitClassifier,
@@ -28,6 +27,7 @@ from ddpm_lib.evaluation import (
     prdc,
     prdc_per_class,
 )
+from ddpm_lib.files import read_tensors
 
 SCORES = [
     "fid", "kid", "inception_score", "agreement", "precision", "recall", "density", "coverage", "diversity",

@@ -12,8 +12,9 @@ import papermill
 import pytest
 import torch
 
-from ddpm_lib import NoiseSchedule, checks, exercise
-from ddpm_lib.exercise import Verdict, call, check, judge
+from ddpm_lib import NoiseSchedule
+from ddpm_lib.course import checks, exercise
+from ddpm_lib.course.exercise import Verdict, call, check, judge
 
 EVERY_CHECK = [
     name for name, value in vars(checks).items() if hasattr(value, "__wrapped__") and not name.startswith("_")

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 import ddpm_lib
-from ddpm_lib import checks
+from ddpm_lib.course import checks
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(ddpm_lib.__file__).parent

@@ -13,7 +13,8 @@ import run_notebooks
 import torch
 import torch.nn.functional as F
 
-from ddpm_lib import checks, load_checkpoint
+from ddpm_lib import load_checkpoint
+from ddpm_lib.course import checks
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 

@@ -83,7 +83,7 @@ for record in train(ddpm, train_set, TrainConfig(steps=1, batch_size=2)):
     pass
 sample(ddpm, [1], steps=1)
 found["by use"] = sorted(heavy & sys.modules.keys())
-from ddpm_lib import plots
+from ddpm_lib.course import plots
 plots.png(plots.digits(torch.rand(1, 1, 28, 28)))
 print(json.dumps(found | {"pyplot": "matplotlib.pyplot" in sys.modules}))
 """

@@ -12,7 +12,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ddpm_lib import NoiseSchedule, plots
+from ddpm_lib import NoiseSchedule
+from ddpm_lib.course import plots
 
 WHITE, DARK = "#ffffff", "#111111"  # GitHub's and JupyterLab's pages
 

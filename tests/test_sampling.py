@@ -15,7 +15,8 @@ import torch
 from hypothesis import given
 
 from ddpm_lib import DDPM, NoiseSchedule, morph, precision, sample, sample_steps
-from ddpm_lib.sampling import ancestral_step, ddim_step, dpmpp_2m_step, morph_rows, time_steps
+from ddpm_lib.morph import morph_rows
+from ddpm_lib.sampling import ancestral_step, ddim_step, dpmpp_2m_step, time_steps
 
 M, S = 0.2, 0.15
 ROUNDING = 2e-3  # of one x̂_0 at t = T, where a difference of float32 numbers is divided by √ᾱ_T ≈ 2e-4

@@ -14,8 +14,9 @@ import safetensors
 import torch
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, checkpoint, save_checkpoint, snapshot, train
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, checkpoint, save_checkpoint, train
 from ddpm_lib import training as training_module
+from ddpm_lib.training import snapshot
 
 KILLS = int(os.environ.get("DDPM_KILLS", "10"))
 CPU = torch.device("cpu")

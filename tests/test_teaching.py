@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import run_notebooks
 
-from ddpm_lib import checks
+from ddpm_lib.course import checks
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

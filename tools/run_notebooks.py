@@ -164,7 +164,7 @@ def course(names: list[str], parameters: dict) -> list[Run]:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
     if not parameters:  # with other parameters other seconds are what was asked for
-        from ddpm_lib.environment import training_speed  # here, because torch takes seconds
+        from ddpm_lib.course.speed import training_speed  # here, because torch takes seconds
 
         for warning in slower_than_readme(runs, training_speed()):
             print(f"warning: {warning}")
@@ -200,7 +200,7 @@ def store(names: list[str]) -> list[Run]:
     With 00 among them it also gets this machine's speed, by which 00 scales those figures elsewhere. So name 00 only
     together with all others: seconds and yardstick belong to one machine, in one state.
     """
-    from ddpm_lib.environment import training_speed  # here, because torch takes seconds and only `store` needs it
+    from ddpm_lib.course.speed import training_speed  # here, because torch takes seconds and only `store` needs it
 
     runs, paths = [], find_notebooks(names)
     BUILD.mkdir(parents=True, exist_ok=True)

@@ -36,9 +36,10 @@ import nbformat
 import papermill
 from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean, literal, run_cells
 
-from ddpm_lib import plots
-from ddpm_lib.checkpoint import SHIPPED, write_atomically
+from ddpm_lib.checkpoint import SHIPPED
+from ddpm_lib.course import plots
 from ddpm_lib.data import default_root, has_full_mnist
+from ddpm_lib.files import write_atomically
 
 SWEEPS = NOTEBOOKS / "sweeps"
 BUILD = REPOSITORY / "build" / "sweep"

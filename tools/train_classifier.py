@@ -25,7 +25,6 @@ from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
 from ddpm_lib import describe_machine, load_mnist
-from ddpm_lib.checkpoint import read_tensors, write_tensors
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
     CLASSIFIER,
@@ -37,6 +36,7 @@ from ddpm_lib.evaluation import (
     load_classifier,
     measure,
 )
+from ddpm_lib.files import read_tensors, write_tensors
 
 BATCH_SIZE = 128
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # of images, for the floors

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib.checkpoint import as_path
 from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
-from ddpm_lib.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
+from ddpm_lib.files import as_path
 from ddpm_lib.precision import autocast, best_device
 from ddpm_lib.schedule import describe, is_count, is_finite, is_float
-from ddpm_lib.snapshot import EVERY, Snapshot, TrainState
+from ddpm_lib.training.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
+from ddpm_lib.training.snapshot import EVERY, Snapshot, TrainState
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,3 @@ def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Ten
         raise ValueError(f"train_set's images must lie in [0, 1], got {images.min():g} … {images.max():g}")
     label_rows(labels, num_classes, batch=len(images), name="train_set's labels")
     return images, labels
-
-
-if __name__ == "__main__":  # python -m ddpm_lib.training, or torchrun -m ddpm_lib.training
-    from ddpm_lib.command import main
-
-    main()

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ddpm_lib.checkpoint import first_of, read_tensors, write_tensors
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.distributed import from_all, from_rank_0, rank, world_size
+from ddpm_lib.files import first_of, read_tensors, write_tensors
+from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
 KIND = "snapshot"
 EVERY = 100  # steps from one snapshot to the next: what a kill can cost

@@ -15,9 +15,9 @@ import torch
 from ddpm_lib.checkpoint import save_checkpoint
 from ddpm_lib.data import SOURCES, load_mnist
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.distributed import process_group, rank, world_size
 from ddpm_lib.precision import describe_machine
 from ddpm_lib.training import TrainConfig, train
+from ddpm_lib.training.distributed import process_group, rank, world_size
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,3 +66,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
     except ValueError as error:
         parser.error(str(error))
     return options, config
+
+
+if __name__ == "__main__":
+    main()

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.exercise import NOT_ATTEMPTED, Judged, Verdict
-from ddpm_lib.exercise import call as _call
-from ddpm_lib.exercise import check as _check
-from ddpm_lib.exercise import judge as _judge
+from ddpm_lib.course.exercise import NOT_ATTEMPTED, Judged, Verdict
+from ddpm_lib.course.exercise import call as _call
+from ddpm_lib.course.exercise import check as _check
+from ddpm_lib.course.exercise import judge as _judge
 from ddpm_lib.schedule import NoiseSchedule
 
 

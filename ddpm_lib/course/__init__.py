@@ -1,0 +1,1 @@
+"""What only the notebooks of the course need: checks of the exercises, figures, guesses, tables."""

@@ -1,0 +1,86 @@
+"""Files of tensors: safetensors with a SHA-256 over all of it, written whole or not at all. Never pickle."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+
+def as_path(name: str, path: str | os.PathLike) -> Path:
+    """path as a Path. Raises ValueError that calls it `name` unless it is a path that can name a file."""
+    if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
+        raise ValueError(f"{name} must be a path that names a file, got {path!r:.60}")
+    return Path(path)
+
+
+def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write a safetensors file whose header names its kind and carries a SHA-256 over all of it.
+
+    tensors: on the CPU, contiguous. Raises OSError where the disk refuses.
+    """
+    header = {"format": _format(kind), **header}
+    header["sha256"] = _digest(tensors, header)
+    write_atomically(path, safetensors.torch.save(tensors, header))
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file that `write_tensors` wrote, digest verified.
+
+    Raises FileNotFoundError where there is no such file, and ValueError naming the path where it is
+    unreadable, of another kind or damaged.
+    """
+    if not os.path.exists(path):  # unlike Path.exists, it has an answer for a name that is too long
+        raise FileNotFoundError(f"there is no {kind} at {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            # Copies: what get_tensor gives is mapped to the file, and would change with it after the digest was read.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if header.get("format") != _format(kind):
+        raise ValueError(f"{path} is a safetensors file, but not a {kind} of ddpm_lib")
+    if header.pop("sha256", None) != _digest(tensors, header):
+        raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
+    return tensors, header
+
+
+def first_of(error: Exception) -> str:
+    """What an error says, in one line: load_state_dict lists every weight that doesn't fit, perhaps a hundred."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
+
+
+def _format(kind: str) -> str:
+    return f"ddpm_lib {kind} 1"
+
+
+def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside path, flush to the disk, then rename over it; on any error remove what was begun."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not tempfile: its files can be read by their owner only, and the checkpoint would inherit that.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

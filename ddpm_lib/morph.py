@@ -1,0 +1,62 @@
+"""Morphing: one digit turns into the next, because the label row moves and the noise stays.
+
+Shapes    L labels · F frames · K number of classes
+Images    in [0, 1]
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ddpm_lib.ddpm import DDPM, check_w, draw, label_rows
+from ddpm_lib.sampling import check_model, sample
+from ddpm_lib.schedule import is_count
+
+
+def morph(
+    ddpm: DDPM,
+    labels: Tensor,
+    frames_per_change: int = 12,
+    hold: int = 4,
+    w: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw one digit turning into the next: DDIM from ONE shared noise x_T, so that only the label row moves.
+
+    ddpm: as in `sample_steps`. labels, frames_per_change, hold: as in `morph_rows`, which says the F rows.
+    w: finite number, the guidance weight. generator: source of x_T; None is torch's own.
+    Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
+    draws for that label alone from the same generator. Raises ValueError before any work.
+    """
+    check_model(ddpm)
+    rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
+    w = float(check_w(w, batch=1))
+    x_T = draw(torch.randn, (1, 1, 28, 28), generator)
+    # Each row is drawn once: faster, and held frames are equal to the last bit.
+    rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
+    return sample(ddpm, rows, w=w, sampler="ddim", steps=min(20, ddpm.schedule.T), x_T=x_T)[place]
+
+
+def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_classes: int = 10) -> Tensor:
+    """The label row of each frame of a morph: (F, K), F = L·hold + (L − 1)·frames_per_change.
+
+    Each label stands for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
+    y = (1 − k/(n+1))·a + k/(n+1)·b.
+
+    labels: (L,) integers or (L, K) rows that each sum to 1, L ≥ 2. frames_per_change: int ≥ 1. hold: int ≥ 0.
+    Raises ValueError.
+    """
+    ends = label_rows(labels, num_classes, name="labels")
+    if len(ends) < 2:
+        raise ValueError(f"labels must be at least 2, got {len(ends)}: there is nothing to morph into")
+    if (ends.sum(dim=1) == 0).any():
+        raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
+    for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
+        if not is_count(value, least) or value > 10_000:
+            raise ValueError(f"{name} must be an integer ≥ {least} and ≤ 10,000, got {value!r:.60}")
+    share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
+    rows = [ends[0].expand(hold, -1)]
+    for a, b in pairwise(ends):
+        rows += [(1 - share) * a + share * b, b.expand(hold, -1)]
+    return torch.cat(rows)
