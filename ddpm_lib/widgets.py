@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.precision import eval_mode
 from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
 
 COARSE_STEPS = 4  # of the picture while a control moves
