@@ -22,10 +22,12 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
+from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
-from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
+from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
 COARSE_STEPS = 4  # of the picture while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
@@ -86,7 +88,7 @@ def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     if state.view not in views:
         raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
-    ddpm = fast_copy(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
+    ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
 
@@ -225,7 +227,7 @@ class GuidanceLab(ipywidgets.VBox):
     """
 
     def __init__(self, ddpm: DDPM):
-        check_model(ddpm)
+        guards.denoiser("ddpm", ddpm)
         if getattr(ddpm, "num_classes", 10) != 10:
             raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
         T = ddpm.schedule.T
