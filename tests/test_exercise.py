@@ -14,25 +14,25 @@ import torch
 
 from ddpm_lib import NoiseSchedule
 from ddpm_lib.course import checks, exercise
-from ddpm_lib.course.exercise import Verdict, call, check, judge
+from ddpm_lib.course.exercise import Verdict, call, judge, self_check
 
 EVERY_CHECK = [
     name for name, value in vars(checks).items() if hasattr(value, "__wrapped__") and not name.startswith("_")
 ]
 
 
-@check
+@self_check
 def double(attempt):
     return judge(attempt, lambda x: 2 * x, {"that is the square": lambda x: x**2}, torch.rand(8) + 0.1)
 
 
-@check
+@self_check
 def first_t(attempt):
     """A check whose input is a schedule."""
     return judge(attempt, lambda schedule: schedule.T, {}, NoiseSchedule.linear(20))
 
 
-@check
+@self_check
 def largest(attempt):
     """A check whose input is a list."""
     return judge(attempt, max, {}, [3.0, 1.0, 2.5])
@@ -86,7 +86,7 @@ def test_a_check_works_off_the_main_thread_and_inside_another_check(short):
     thread.join(30)
     assert [verdict.status for verdict in verdicts] == ["passed", "wrong"]
 
-    @check
+    @self_check
     def twice(attempt):
         assert double(attempt).status == "passed"
         return double(attempt)
@@ -216,7 +216,7 @@ def test_a_verdict_prints_itself():
 def test_in_a_kernel(tmp_path):
     """What the learner's code prints stands below the check's cell; an endless answer does not stop the notebook."""
     cells = [
-        "from ddpm_lib import checks, exercise\nexercise.SECONDS = 1",
+        "from ddpm_lib.course import checks, exercise\nexercise.SECONDS = 1",
         "def mine(images):\n    print('hello from my code')\n    return 2 * images - 1",
         "checks.rescale(mine)",
         "def forever(images):\n    n = 0\n    while n >= 0:\n        n += 1",
