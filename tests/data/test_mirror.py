@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings(f"ignore::{w}") for w in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 ]
 FILES = list(data.FULL_SHA256)
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def idx(array):

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from torch import distributed as dist
 
-from ddpm_lib import DDPM, UNet, command, load_checkpoint, read_metadata, train, training
+from ddpm_lib import DDPM, UNet, load_checkpoint, read_metadata, train, training
 from ddpm_lib.training import TrainConfig, distributed
+from ddpm_lib.training import __main__ as command
 from ddpm_lib.training.snapshot import TrainState
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -36,7 +37,7 @@ def torchrun(*arguments, processes=2):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder where two processes wrote what they saw (tests/distributed_worker.py), and how that ended."""
+    """The folder where two processes wrote what they saw (distributed_worker.py), and how that ended."""
     folder = tmp_path_factory.mktemp("ranks")
     return folder, torchrun(str(WORKER), str(folder))
 

@@ -430,5 +430,6 @@ ddpm = DDPM(UNet(UNetConfig((8, 8, 8), 16)), NoiseSchedule.linear(T=20))
 for record in train(ddpm, data, TrainConfig(steps=60)):
     pass
 """
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    # Threads that spin while they wait starve on a busy machine, and this took half a minute there.
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
