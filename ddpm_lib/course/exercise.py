@@ -55,7 +55,7 @@ class _GivenUp(SystemExit):
     """Ends a thread that took too long. `except Exception` doesn't catch it, and threads die of it silently."""
 
 
-def self_check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdict]:
+def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdict]:
     """Make a check that never raises and always ends, whatever the learner's function does."""
 
     @functools.wraps(function)

@@ -14,25 +14,25 @@ import torch
 
 from ddpm_lib import NoiseSchedule
 from ddpm_lib.course import checks, exercise
-from ddpm_lib.course.exercise import Verdict, call, judge, self_check
+from ddpm_lib.course.exercise import Verdict, call, check, judge
 
 EVERY_CHECK = [
     name for name, value in vars(checks).items() if hasattr(value, "__wrapped__") and not name.startswith("_")
 ]
 
 
-@self_check
+@check
 def double(attempt):
     return judge(attempt, lambda x: 2 * x, {"that is the square": lambda x: x**2}, torch.rand(8) + 0.1)
 
 
-@self_check
+@check
 def first_t(attempt):
     """A check whose input is a schedule."""
     return judge(attempt, lambda schedule: schedule.T, {}, NoiseSchedule.linear(20))
 
 
-@self_check
+@check
 def largest(attempt):
     """A check whose input is a list."""
     return judge(attempt, max, {}, [3.0, 1.0, 2.5])
@@ -86,7 +86,7 @@ def test_a_check_works_off_the_main_thread_and_inside_another_check(short):
     thread.join(30)
     assert [verdict.status for verdict in verdicts] == ["passed", "wrong"]
 
-    @self_check
+    @check
     def twice(attempt):
         assert double(attempt).status == "passed"
         return double(attempt)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from ddpm_lib.course.exercise import Verdict, judge, self_check
+from ddpm_lib.course.exercise import Verdict, check, judge
 
 
-@self_check
+@check
 def rescale(attempt: Callable) -> Verdict:
     """attempt(images in [0, 1]) → the same images in [−1, 1]."""
     mistakes = {

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import torch
 
 from ddpm_lib.course.checks.shared import images
-from ddpm_lib.course.exercise import Verdict, judge, self_check
+from ddpm_lib.course.exercise import Verdict, check, judge
 from ddpm_lib.schedule import NoiseSchedule
 
 
-@self_check
+@check
 def add_noise(attempt: Callable) -> Verdict:
     """attempt(x_0, alpha_bar_t, eps) → x_t, with alpha_bar_t of shape (B, 1, 1, 1)."""
     mistakes = {
@@ -36,7 +36,7 @@ def add_noise(attempt: Callable) -> Verdict:
     )
 
 
-@self_check
+@check
 def half_noise_time(attempt: Callable) -> Verdict:
     """attempt(schedule) → the first t at which at least half of x_t's variance is noise, 1 − ᾱ_t ≥ 1/2."""
     schedule = NoiseSchedule.linear(T=int(torch.randint(300, 700, ())))
@@ -55,7 +55,7 @@ def half_noise_time(attempt: Callable) -> Verdict:
     return judge(attempt, lambda schedule: int((schedule.alpha_bar <= 0.5).int().argmax()), mistakes, schedule)
 
 
-@self_check
+@check
 def shift_log_snr(attempt: Callable) -> Verdict:
     """attempt(alpha_bar (T+1,), shift) → the ᾱ whose log-SNR is lower by shift at every t."""
     mistakes = {

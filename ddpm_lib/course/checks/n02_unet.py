@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.exercise import Verdict, judge, self_check
+from ddpm_lib.course.exercise import Verdict, check, judge
 
 
-@self_check
+@check
 def resize_and_concatenate(attempt: Callable) -> Verdict:
     """attempt(features (B, C, 7, 7), t_embedding (B, E), y_embedding (B, E)) → (B, C + 2E, 7, 7)."""
 
@@ -24,7 +24,7 @@ def resize_and_concatenate(attempt: Callable) -> Verdict:
     return judge(attempt, joined, mistakes, torch.randn(2, 3, 7, 7), torch.randn(2, 4), torch.randn(2, 4))
 
 
-@self_check
+@check
 def conv_parameters(attempt: Callable) -> Verdict:
     """attempt(channels_in, channels_out, kernel) → number of parameters of a convolution with bias."""
     mistakes = {
@@ -36,7 +36,7 @@ def conv_parameters(attempt: Callable) -> Verdict:
     return judge(attempt, lambda i, o, k: i * o * k * k + o, mistakes, 7, 11, 3)
 
 
-@self_check
+@check
 def label_rows(attempt: Callable) -> Verdict:
     """attempt(labels) → rows (B, 10), one for each label. labels: list of digits, and of None for "no label"."""
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 
 from ddpm_lib.course.checks.shared import images
-from ddpm_lib.course.exercise import Verdict, call, judge, self_check
+from ddpm_lib.course.exercise import Verdict, call, check, judge
 
 
-@self_check
+@check
 def label_dropout(attempt: Callable) -> Verdict:
     """attempt(y (B, 10), p_uncond) → y with each row set to zero on its own with probability p_uncond."""
     y = torch.rand(4000, 10).softmax(dim=1)  # not one-hot: there, dropping single entries looks like dropping rows
@@ -42,7 +42,7 @@ def label_dropout(attempt: Callable) -> Verdict:
     return Verdict("passed", f"{share:.1%} of the rows lost their label, asked for {p_uncond:.0%}")
 
 
-@self_check
+@check
 def eps_from_v(attempt: Callable) -> Verdict:
     """attempt(x_t, alpha_bar_t, v) → ε, where v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0."""
     mistakes = {
@@ -58,7 +58,7 @@ def eps_from_v(attempt: Callable) -> Verdict:
     return judge(attempt, lambda x, a, v: (1 - a).sqrt() * x + a.sqrt() * v, mistakes, x_t, alpha_bar_t, v)
 
 
-@self_check
+@check
 def training_times(attempt: Callable) -> Verdict:
     """attempt(batch, T) → t (batch,) whole numbers, each of 1 … T equally likely. Stratified is as good."""
     batch, T = 5, int(torch.randint(6, 10, ()))

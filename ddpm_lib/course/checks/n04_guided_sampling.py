@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 
 from ddpm_lib.course.checks.shared import images
-from ddpm_lib.course.exercise import Verdict, call, judge, self_check
+from ddpm_lib.course.exercise import Verdict, call, check, judge
 from ddpm_lib.schedule import NoiseSchedule
 
 
-@self_check
+@check
 def guided_noise(attempt: Callable) -> Verdict:
     """attempt(eps_y, eps_null, w) → (1+w)·ε(y) − w·ε(∅)."""
     mistakes = {
@@ -32,7 +32,7 @@ def guided_noise(attempt: Callable) -> Verdict:
     )
 
 
-@self_check
+@check
 def ddim_step(attempt: Callable) -> Verdict:
     """attempt(x_t, eps_hat, alpha_bar_t, alpha_bar_s) → x_s, the deterministic DDIM step."""
 
@@ -53,7 +53,7 @@ def ddim_step(attempt: Callable) -> Verdict:
     return judge(attempt, step, mistakes, images(4), torch.randn(4, 1, 28, 28), alpha_bar_t, alpha_bar_t + 0.3)
 
 
-@self_check
+@check
 def ancestral_step(attempt: Callable) -> Verdict:
     """attempt(schedule, x_t, eps_hat, t) → x_{t-1}, drawn from q(x_{t-1} | x_t, x̂_0) with noise of its own."""
     schedule, count = NoiseSchedule.linear(T=10, beta_1=0.05, beta_T=0.3), 256

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from ddpm_lib.course.exercise import Verdict, judge, self_check
+from ddpm_lib.course.exercise import Verdict, check, judge
 
 
-@self_check
+@check
 def guidance_push(attempt: Callable) -> Verdict:
     """attempt(eps_y, eps_null, w) → w·(ε(y) − ε(∅)): what guidance adds to ε(y)."""
     mistakes = {
@@ -21,7 +21,7 @@ def guidance_push(attempt: Callable) -> Verdict:
     return judge(attempt, lambda c, u, w: w * (c - u), mistakes, eps_y, eps_null, w)
 
 
-@self_check
+@check
 def w_of_scale(attempt: Callable) -> Verdict:
     """attempt(guidance_scale) → w, where ε̂ = ε(∅) + guidance_scale·(ε(y) − ε(∅))."""
     mistakes = {
@@ -32,7 +32,7 @@ def w_of_scale(attempt: Callable) -> Verdict:
     return judge(attempt, lambda scale: scale - 1, mistakes, float(torch.rand(()) * 6 + 2))
 
 
-@self_check
+@check
 def smallest_w(attempt: Callable) -> Verdict:
     """attempt(weights, agreement, target) → the smallest w whose agreement is at least target.
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.exercise import Judged, Verdict, call, judge, self_check
+from ddpm_lib.course.exercise import Judged, Verdict, call, check, judge
 
 
 def _one_hot(digit: float) -> Tensor:
     return torch.eye(10)[round(digit)]
 
 
-@self_check
+@check
 def soft_label(attempt: Callable) -> Verdict:
     """attempt(a, b, share) → label row (10,): 1 − share of digit a, share of digit b."""
     mistakes = {
@@ -39,7 +39,7 @@ def soft_label(attempt: Callable) -> Verdict:
     return judge(attempt, lambda a, b, share: (1 - share) * _one_hot(a) + share * _one_hot(b), mistakes, a, b, share)
 
 
-@self_check
+@check
 def birthday_rows(attempt: Callable) -> Verdict:
     """attempt(date, n) → label rows (L + (L − 1)·n, 10): a row for each of the L digits, n mixtures between neighbours.
 
@@ -87,7 +87,7 @@ def birthday_rows(attempt: Callable) -> Verdict:
     return judge(attempt, lambda date, n: rows(digits_of(date), even(n)), mistakes, date, 4)
 
 
-@self_check
+@check
 def noise_between(attempt: Callable) -> Verdict:
     """attempt(z_a, z_b, share) → noise of variance 1: z_a at share 0, z_b at share 1, a mixture of both between."""
     z_a, z_b = torch.randn(2, 16, 1, 28, 28)

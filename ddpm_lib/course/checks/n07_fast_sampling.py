@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 
 from ddpm_lib.course.checks.shared import images
-from ddpm_lib.course.exercise import NOT_ATTEMPTED, Verdict, judge, self_check
+from ddpm_lib.course.exercise import NOT_ATTEMPTED, Verdict, check, judge
 
 
-@self_check
+@check
 def time_steps(attempt: Callable) -> Verdict:
     """attempt(T, steps) → the steps + 1 times of a sampler, evenly spread, falling from T to 0."""
     mistakes = {
@@ -27,7 +27,7 @@ def time_steps(attempt: Callable) -> Verdict:
     return judge(attempt, lambda T, n: [T - i * T // n for i in range(n + 1)], mistakes, T, steps)
 
 
-@self_check
+@check
 def x_0_middle(attempt: Callable) -> Verdict:
     """attempt(x_0_hat, x_0_before, lambda_before, lambda_t, lambda_s) → x̂_0 extrapolated to the middle of the step."""
     mistakes = {
@@ -57,7 +57,7 @@ def x_0_middle(attempt: Callable) -> Verdict:
     )
 
 
-@self_check
+@check
 def weight_at(attempt: Callable) -> Verdict:
     """attempt(t, w, t_min, t_max) → the guidance weight at time t: w inside the interval, ends included, else 0."""
     times = (50, 99, 100, 101, 250, 399, 400, 401, 450)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.exercise import Verdict, judge, self_check
+from ddpm_lib.course.exercise import Verdict, check, judge
 
 
-@self_check
+@check
 def coverage(attempt: Callable) -> Verdict:
     """attempt(distances (M, N) of real to generated, radii (M,) of real balls) → the share of balls that are hit."""
 
@@ -35,7 +35,7 @@ def coverage(attempt: Callable) -> Verdict:
     return judge(attempt, lambda d, r: hits(d, r).amax(dim=1).mean(), mistakes, distances, radii)
 
 
-@self_check
+@check
 def inception_score(attempt: Callable) -> Verdict:
     """attempt(p (N, 10), p[i, k] = p(y = k | x_i)) → exp of the mean over i of KL(p(y | x_i) ‖ p(y))."""
 
@@ -65,7 +65,7 @@ def inception_score(attempt: Callable) -> Verdict:
     return judge(attempt, lambda p: kl(p, p.mean(dim=0)).mean().exp(), mistakes, p)
 
 
-@self_check
+@check
 def fid_infinity(attempt: Callable) -> Verdict:
     """attempt(n (5,), fid (5,)) → FID at infinitely many images: the line through FID over 1/n, where 1/n = 0."""
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.course.checks.shared import images, shape_of
-from ddpm_lib.course.exercise import NOT_ATTEMPTED, Verdict, judge, self_check
+from ddpm_lib.course.exercise import NOT_ATTEMPTED, Verdict, check, judge
 
 
-@self_check
+@check
 def repaired_step(attempt: Callable) -> Verdict:
     """attempt(mean (B, 1, 28, 28), std number, s int) → mean + std·z with Gaussian z; at s = 0 the mean alone."""
     mean, std = images(64), float(torch.rand(())) * 0.2 + 0.3
@@ -54,7 +54,7 @@ def repaired_step(attempt: Callable) -> Verdict:
     return Verdict("passed", f"Gaussian noise of size {size:.2f}·std on the way, none at the end")
 
 
-@self_check
+@check
 def repaired_times(attempt: Callable) -> Verdict:
     """attempt(T, batch) → (batch,) integers, each of 1 … T equally likely."""
     T, batch = int(torch.randint(15, 30, ())), 30_000
@@ -90,7 +90,7 @@ def repaired_times(attempt: Callable) -> Verdict:
     return Verdict("passed", f"1 … {T} with both ends, each equally often")
 
 
-@self_check
+@check
 def repaired_average(attempt: Callable) -> Verdict:
     """attempt(average, model, decay) → dict of tensors: weights averaged, names that begin with "schedule." kept."""
     average, model = ({"unet.weight": torch.randn(9), "schedule.alpha_bar": torch.rand(9)} for _ in range(2))
@@ -131,7 +131,7 @@ def repaired_average(attempt: Callable) -> Verdict:
     return Verdict("passed", "the weights are averaged, the schedule is the same to the last bit")
 
 
-@self_check
+@check
 def repaired_dropout(attempt: Callable) -> Verdict:
     """attempt(labels (B,) integers, keep (B,) booleans) → label rows (B, 10), all zero where keep is False."""
     labels = torch.cat([torch.arange(10), torch.arange(10)])
@@ -157,7 +157,7 @@ def repaired_dropout(attempt: Callable) -> Verdict:
     return judge(attempt, rows, mistakes, labels, keep)
 
 
-@self_check
+@check
 def repaired_config(attempt: Callable) -> Verdict:
     """attempt(widths list, embedding_width int) → new list: the last width with two embeddings added."""
     widths = (torch.randperm(50)[:3] + 10).tolist()
