@@ -1,5 +1,5 @@
 # On a fresh machine with Python 3.11 or newer and make, each target first makes .venv and installs what it needs.
-# Without make (Windows): README.md lists the same commands.
+# Without make (Windows): docs/installing.md lists the same commands.
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell command -v $(p) >/dev/null && \
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(p))))

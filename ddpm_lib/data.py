@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
+
+from ddpm_lib import guards
 
 SOURCES = ("auto", "full", "embedded")
 DOWNLOAD_TIMEOUT = 30  # seconds without an answer
@@ -41,13 +42,11 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
     under root, else "embedded"; it says which in one line, and never downloads.
     Raises ValueError for another source and for a damaged file (naming it), OSError where a download fails.
     """
-    if not isinstance(source, str) or source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}, got {source!r}")
-    if root is not None and not isinstance(root, str | os.PathLike):
-        raise ValueError(f"root must be the path of a folder or None, got {root!r:.60}")
+    guards.choice("source", source, SOURCES)
+    root = guards.folder_or_none("root", root)
     if source == "embedded":
         return _load_embedded()
-    root = Path(root) if root is not None else default_root()
+    root = default_root() if root is None else root
     if source == "auto":
         found = has_full_mnist(root)
         print(
@@ -62,7 +61,11 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
 
 def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
-    return Path(os.environ.get("DDPM_DATA") or platformdirs.user_cache_dir("ddpm_lib"))
+    if os.environ.get("DDPM_DATA"):
+        return Path(os.environ["DDPM_DATA"]).expanduser()
+    import platformdirs  # here and below: the engine is imported without the packages that only data need
+
+    return Path(platformdirs.user_cache_dir("ddpm_lib"))
 
 
 def has_full_mnist(root: Path) -> bool:

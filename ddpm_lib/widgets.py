@@ -23,10 +23,12 @@ import traitlets
 from PIL import Image
 from torch import Tensor
 
-from ddpm_lib.ddpm import DDPM
+from ddpm_lib import guards
+from ddpm_lib.ddpm import DDPM, to_unit
 from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
-from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
+from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
 COARSE_STEPS = 4  # a picture takes so many while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
@@ -88,7 +90,7 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     if state.view not in views:
         raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
-    ddpm = fast_copy(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
+    ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
 
@@ -111,7 +113,7 @@ def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor
 
 def _last(walk: Iterator) -> Tensor:
     *_, (_, x_0, _) = walk
-    return (x_0.clamp(-1, 1) + 1) / 2
+    return to_unit(x_0.clamp(-1, 1))
 
 
 def _grid(ddpm, state, tick) -> LabPicture:
@@ -144,8 +146,8 @@ def _film(ddpm, state, tick) -> LabPicture:
         f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
         f"{say_w(state.w)}"
     )
-    judged = (x_0_hat + 1) / 2
-    return _picture((strip.squeeze(2) + 1) / 2, judged, labels, caption, state, names, ("x_t", "x̂_0"))
+    judged = to_unit(x_0_hat)
+    return _picture(to_unit(strip.squeeze(2)), judged, labels, caption, state, names, ("x_t", "x̂_0"))
 
 
 def _noise(ddpm, state, tick) -> LabPicture:
@@ -158,7 +160,7 @@ def _noise(ddpm, state, tick) -> LabPicture:
     _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
     now, y = torch.full((10,), t, device=x_t.device), labels.to(x_t.device)
     eps_y, eps_null = (ddpm.predict_noise(x_t, now, y, w=w) for w in (0.0, -1.0))
-    judged = (x_0_hat + 1) / 2
+    judged = to_unit(x_0_hat)
     images = torch.stack([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
     caption = (
         f"The network's guesses of the noise in x_t at t = {t}, with the label and without. They look alike; in their "
@@ -229,7 +231,7 @@ class GuidanceLab(ipywidgets.VBox):
     """
 
     def __init__(self, ddpm: DDPM):
-        check_model(ddpm)
+        guards.denoiser("ddpm", ddpm)
         if getattr(ddpm, "num_classes", 10) != 10:
             raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
         T = ddpm.schedule.T
