@@ -88,8 +88,7 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
     """
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
-    if state.view not in views:
-        raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
+    guards.choice("view", state.view, tuple(views))
     ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
@@ -152,8 +151,7 @@ def _film(ddpm, state, tick) -> LabPicture:
 
 def _noise(ddpm, state, tick) -> LabPicture:
     labels = _labels(state)
-    if state.steps < 2:
-        raise ValueError(f"this view stops on the way, so it needs at least 2 steps, got {state.steps}")
+    guards.count("steps of this view, which stops on the way,", state.steps, least=2)
     t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda t: abs(t - state.t))
     walk = _walk(ddpm, state, labels, tick)
     x_t = next(x for at, x, _ in walk if at == t)
@@ -232,8 +230,7 @@ class GuidanceLab(ipywidgets.VBox):
 
     def __init__(self, ddpm: DDPM):
         guards.denoiser("ddpm", ddpm)
-        if getattr(ddpm, "num_classes", 10) != 10:
-            raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
+        guards.choice("ddpm's number of classes", getattr(ddpm, "num_classes", 10), (10,))
         T = ddpm.schedule.T
         self.ddpm = ddpm
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")

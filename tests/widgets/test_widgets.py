@@ -258,7 +258,7 @@ def test_an_error_is_one_readable_line_and_the_panel_lives_on(lab):
     settle(lab)
     lab.view.value = "noise"
     settle(lab)
-    assert "⚠ ValueError: this view stops on the way" in lab.status.value
+    assert "⚠ ValueError: steps of this view" in lab.status.value
     assert "\n" not in lab.status.value
     lab.steps.value = 5
     settle(lab)
