@@ -73,9 +73,8 @@ class DDPM(nn.Module):
         w: finite number or (B,) tensor. 0 is purely conditional, −1 unconditional, > 0 guided.
         Returns ε̂ shaped as x_t, whatever the network regresses. Raises ValueError.
         """
-        guards.images("x_t", x_t)
+        guards.images("x_t", x_t, t, self.schedule.T)
         y = label_rows(y, self.num_classes, batch=len(x_t)).to(x_t)
-        guards.times("t", t, len(x_t), self.schedule.T)
         w = guards.guidance_weight("w", w, len(x_t))
         if isinstance(w, float) and w == 0:
             return self._eps(x_t, t, y)

@@ -206,10 +206,12 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(name: str, x: Tensor) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1."""
+def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
+    """(B, 1, 28, 28) float, B ≥ 1. t: the time of each, where they have one: (B,) long, 1 … T."""
     if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
         raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
+    if T:
+        times("t", t, len(x), T)
     return x
 
 
@@ -449,3 +451,11 @@ def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x, y
+
+
+@guard
+def scalar_loss(name: str, value: Tensor) -> Tensor:
+    """What a loss of the user's own returned: a scalar that has a gradient."""
+    if not is_float(value) or value.ndim or not value.requires_grad:
+        raise ValueError(f"{name} must return a scalar tensor with a gradient, got {describe(value)}")
+    return value

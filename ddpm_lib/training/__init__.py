@@ -119,6 +119,7 @@ def train(
         raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
         adamw = partial(torch.optim.AdamW, lr=config.lr, weight_decay=config.weight_decay, fused=True)
         descent = (optimizer or adamw)(raw.unet.parameters())
+        guards.instance("what optimizer returns", descent, torch.optim.Optimizer, "a torch.optim.Optimizer")
         highest = [group["lr"] for group in descent.param_groups]
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
         average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)

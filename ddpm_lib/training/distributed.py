@@ -10,13 +10,13 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw
 
 TIMEOUT = datetime.timedelta(minutes=5)  # how long a process waits for one that neither answers nor dies
@@ -55,7 +55,8 @@ def shared_loss(ddpm: DDPM, loss: Callable[[DDPM, Tensor, Tensor], Tensor]) -> C
     ddpm: every process gets the weights of rank 0's. With equal shares, the mean of the gradients is the gradient
     of one batch that is world_size times as large, but for BatchNorm: each process normalises its own batch.
     """
-    return DistributedDataParallel(_Loss(ddpm, loss)) if _several() else partial(loss, ddpm)
+    together = _Loss(ddpm, loss)
+    return DistributedDataParallel(together) if _several() else together.forward
 
 
 class _Loss(nn.Module):
@@ -66,7 +67,7 @@ class _Loss(nn.Module):
         self.ddpm, self.loss = ddpm, loss
 
     def forward(self, x_0: Tensor, y: Tensor) -> Tensor:
-        return self.loss(self.ddpm, x_0, y)
+        return guards.scalar_loss("loss", self.loss(self.ddpm, x_0, y))
 
 
 def own_generator(generator: torch.Generator | None) -> torch.Generator | None:

@@ -21,10 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ddpm_lib import guards
+from ddpm_lib import guards, precision
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.files import first_of, read_tensors, write_tensors
-from ddpm_lib.precision import fair_threads, has_fast_bf16, users_threads
 from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
 KIND = "snapshot"
@@ -65,7 +64,7 @@ class Snapshot:
         if self.path.exists():
             self.tensors, self.header = read_tensors(self.path, KIND)
             self._refuse_another(self.training)
-            fixed, threads = users_threads(), self.header.get("threads")
+            fixed, threads = precision.users_threads(), self.header.get("threads")
             if fixed and threads != str(torch.get_num_threads()):
                 raise ValueError(
                     f"{self.path} was written by a training on {threads} threads, which goes on with the same number "
@@ -87,8 +86,8 @@ class Snapshot:
             state.generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         self.training["optimizer"] = _say_optimizer(state.optimizer)
         if not self.tensors:
-            with fair_threads():
-                state.threads, state.bf16 = torch.get_num_threads(), has_fast_bf16(device)
+            with precision.fair_threads():
+                state.threads, state.bf16 = torch.get_num_threads(), precision.has_fast_bf16(device)
             self.write(state)  # a disk that refuses does so now; and the same call again begins with the same weights
             return
         self._refuse_another(self.training)

@@ -120,6 +120,27 @@ def test_loss_is_the_mean_squared_error_of_what_the_network_was_asked(prediction
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_errors_are_the_loss_image_by_image_at_the_times_that_were_drawn(prediction, stub_ddpm, images):
+    ddpm = stub_ddpm(prediction=prediction)
+    x_0, y = images(6), torch.arange(6)
+    t, error = ddpm.errors(x_0, y, p_uncond=0.5, generator=torch.Generator().manual_seed(3))
+    (_, t_over_T, rows), *_ = ddpm.unet.calls
+    assert t.dtype == torch.long
+    torch.testing.assert_close(t / ddpm.schedule.T, t_over_T)
+    assert error.shape == x_0.shape
+    loss = ddpm.loss(x_0, y, p_uncond=0.5, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(error.mean(), loss)
+    assert torch.equal(ddpm.unet.calls[1][2], rows)  # the same labels were dropped
+
+
+def test_errors_weighted_by_time_are_a_loss_that_trains(tiny_ddpm, images):
+    t, error = tiny_ddpm.errors(images(4), torch.arange(4))
+    (tiny_ddpm.schedule.alpha_bar[t].view(-1, 1, 1, 1) * error).mean().backward()
+    assert all(p.grad.isfinite().all() for p in tiny_ddpm.unet.parameters() if p.grad is not None)
+    assert any(p.grad.abs().sum() > 0 for p in tiny_ddpm.unet.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
 def test_a_network_that_knows_the_answer_has_no_loss(prediction, stub_ddpm, images):
     x_0 = images(16)
 

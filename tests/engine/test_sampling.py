@@ -7,6 +7,7 @@ steps, in float64 and without drawing anything. s is so small that clipping x̂_
 
 import copy
 import math
+from collections import Counter
 from itertools import pairwise
 
 import hypothesis.strategies as st
@@ -14,7 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from ddpm_lib import DDPM, NoiseSchedule, precision, sample, sample_steps
+from ddpm_lib import DDPM, NoiseSchedule, guards, precision, sample, sample_steps
 from ddpm_lib.sampling import ancestral_step, ddim_step, dpmpp_2m_step, time_steps
 
 M, S = 0.2, 0.15
@@ -548,21 +549,6 @@ def test_a_model_with_its_own_predict_noise_is_asked_itself_and_not_a_copy(tiny_
     assert counting.asked == 3
 
 
-def test_sampling_folds_batchnorm_and_draws_what_the_network_in_eval_mode_says(make_ddpm, monkeypatch):
-    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)  # rounding would hide what is compared
-    ddpm = make_ddpm(T=8)
-    seen = []
-    ddpm.unet.register_forward_hook(
-        lambda unet, *_: seen.append(any(isinstance(m, torch.nn.BatchNorm2d) for m in unet.modules()))
-    )
-    fast = sample(ddpm.train(), LABELS[:4], w=1.0, steps=8, generator=torch.Generator().manual_seed(0))
-    assert seen == [False] * 8
-    monkeypatch.setattr(type(ddpm), "folded", lambda self: self)
-    slow = sample(ddpm, LABELS[:4], w=1.0, steps=8, generator=torch.Generator().manual_seed(0))
-    assert seen == [False] * 8 + [True] * 8
-    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-4)
-
-
 def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():
     class Constant:
         """The exact denoiser of data that is one single grey."""
@@ -575,6 +561,138 @@ def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():
     for sampler in SAMPLERS:
         images = sample(Constant(), [1, 2], sampler=sampler, steps=10)
         torch.testing.assert_close(images, torch.full_like(images, 0.65), rtol=0, atol=1e-4)
+
+
+# ---------------------------------------------------------------------------- your own times and steps
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_list_of_the_even_times_is_the_number_of_steps(sampler, tiny_ddpm):
+    of_number, of_list, of_tensor = (
+        sample(tiny_ddpm, [1, 2], sampler=sampler, steps=steps, generator=torch.Generator().manual_seed(0))
+        for steps in (4, time_steps(20, 4), torch.tensor(time_steps(20, 4)))
+    )
+    assert torch.equal(of_number, of_list)
+    assert torch.equal(of_number, of_tensor)
+
+
+def test_the_times_of_the_list_are_those_that_the_model_and_the_step_are_asked_for(stub_ddpm):
+    ddpm, times, walked = stub_ddpm(), [20, 19, 11, 3, 0], []
+
+    def step(schedule, x_t, x_0_hat, t, s, z):
+        walked.append((t.unique().item(), s.unique().item()))
+        return ddim_step(schedule, x_t, x_0_hat, t, s)
+
+    frames = list(sample_steps(ddpm, [1, 2], w=0.0, sampler=step, steps=times))
+    assert walked == list(pairwise(times))
+    assert [round(t_over_T[0].item() * 20) for _, t_over_T, _ in ddpm.unet.calls] == times[:-1]
+    assert len(frames) == 4
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[], [20], [20, 20, 0], [20, 5, 7, 0], [19, 5, 0], [20, 5], [20, 5.5, 0], [20, 5, -1, 0], "20, 0", [20, True]],
+)
+def test_times_that_do_not_fall_from_T_to_0_are_refused(steps, tiny_ddpm):
+    with pytest.raises(ValueError, match=r"steps.*20.*0"):
+        sample(tiny_ddpm, [1], steps=steps)
+
+
+@pytest.mark.parametrize(("name", "step"), [("ddim", ddim_step), ("ancestral", ancestral_step)])
+def test_a_librarys_step_handed_over_is_the_sampler_of_that_name(name, step, tiny_ddpm):
+    by_name, by_function = (
+        sample(tiny_ddpm, [1, 2, 3], sampler=sampler, steps=5, generator=torch.Generator().manual_seed(0))
+        for sampler in (name, step)
+    )
+    assert torch.equal(by_name, by_function)
+
+
+def test_a_step_is_given_fresh_gaussian_noise_and_what_it_returns_is_the_next_x(tiny_ddpm, is_standard_normal):
+    noises, came = [], []
+
+    def step(schedule, x_t, x_0_hat, t, s, z):
+        noises.append(z)
+        came.append(x_t)
+        return x_t + 1
+
+    x_T = torch.randn(50, 1, 28, 28)
+    frames = [x.clone() for x, _ in sample_steps(tiny_ddpm, [0] * 50, sampler=step, steps=3, x_T=x_T)]
+    is_standard_normal(torch.stack(noises))
+    assert len({z.sum().item() for z in noises}) == 3
+    for i, (x_t, x_s) in enumerate(zip(came, frames, strict=True)):
+        torch.testing.assert_close(x_t, x_T + i)
+        torch.testing.assert_close(x_s, x_T + i + 1)
+
+
+def test_a_step_of_heun_needs_no_place_in_the_library(make_ddpm):
+    """Second order (Karras et al. 2022, algorithm 1): it asks the model again. On the exact case it beats DDIM."""
+    schedule = NoiseSchedule.cosine(200, shift=1.5)
+
+    class Exact:
+        m, std = 0.3, 0.2
+
+        def predict_noise(self, x_t, t, y, w=0.0):
+            signal, sigma = self.schedule.levels(t)
+            return sigma * (x_t - signal * self.m) / (signal**2 * self.std**2 + sigma**2)
+
+    Exact.schedule = schedule
+    exact, x_T = Exact(), torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+    def heun(schedule, x_t, x_0_hat, t, s, z):
+        x_s = ddim_step(schedule, x_t, x_0_hat, t, s)
+        if (s == 0).any():
+            return x_s
+        again = schedule.predict_x_0(x_s, s, exact.predict_noise(x_s, s, None)).clamp(-1, 1)
+        return ddim_step(schedule, x_t, (x_0_hat + again) / 2, t, s)
+
+    def on_the_true_path(t):
+        """Mean and standard deviation of x_t; each pixel stays as many standard deviations from the mean."""
+        signal, sigma = schedule.levels(torch.tensor([t]))
+        return signal * exact.m, (signal**2 * exact.std**2 + sigma**2).sqrt()
+
+    (mean_T, std_T), (mean, std), errors = on_the_true_path(200), on_the_true_path(20), {}
+    for name, sampler in {"ddim": "ddim", "heun": heun}.items():
+        frames = list(sample_steps(exact, [0], sampler=sampler, steps=20, x_T=x_T))
+        x_20, _ = frames[17]
+        errors[name] = (x_20 - mean - std * (x_T - mean_T) / std_T).square().mean().sqrt().item()
+    assert errors["heun"] < 0.3 * errors["ddim"]
+
+
+@pytest.mark.parametrize(
+    "answer", [None, torch.zeros(1, 1, 28, 28), torch.zeros(2, 784), 0.0, torch.zeros(2, 1, 28, 28).long()]
+)
+def test_a_step_that_returns_no_picture_is_refused_by_name(answer, tiny_ddpm):
+    with pytest.raises(ValueError, match=r"x_s.*x_t"):
+        sample(tiny_ddpm, [1, 2], sampler=lambda *arguments: answer, steps=2)
+
+
+@pytest.mark.parametrize("step", [lambda x: x, lambda a, b, c, d, e: a, lambda a, b, c, d, e, f, g: a])
+def test_a_function_that_cannot_be_a_step_is_refused_at_the_call(step, tiny_ddpm):
+    with pytest.raises(ValueError, match=r"sampler.*\(schedule, x_t, x_0_hat, t, s, z\)"):
+        sample_steps(tiny_ddpm, [1], sampler=step)
+
+
+def test_a_step_of_your_own_is_told_what_is_wrong_with_its_calls(tiny_ddpm):
+    """Guards rest for what the library calls itself, and are awake for what you call."""
+    with pytest.raises(ValueError, match="t must be"):
+        sample(
+            tiny_ddpm, [1, 2], sampler=lambda schedule, x, x_0, t, s, z: schedule.posterior(x_0, x, t[:1])[0], steps=2
+        )
+
+
+def test_guards_are_asked_once_and_not_at_each_step(tiny_ddpm, monkeypatch):
+    asked = []
+    for name in ("images", "labels", "times", "noised", "guidance_weight", "shaped_as", "denoiser", "falling_times"):
+        original = getattr(guards, name)
+
+        def counted(*inputs, original=original, name=name, **more):
+            if not guards._is_inside.get():
+                asked.append(name)
+            return original(*inputs, **more)
+
+        monkeypatch.setattr(guards, name, counted)
+    sample(tiny_ddpm, [1, 2], sampler="ddim", steps=8)
+    assert Counter(asked) == {"denoiser": 1, "labels": 1, "guidance_weight": 1, "falling_times": 1, "shaped_as": 8}
 
 
 # ---------------------------------------------------------------------------- what is refused

@@ -5,12 +5,10 @@ import graphlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
-import torch
 
 import ddpm_lib
 
@@ -333,48 +331,3 @@ def test_no_default_argument_is_ever_changed(name):
                         node.func.attr not in {"update", "setdefault", "pop", "clear"}
                         or dotted(node.func.value) not in mutable
                     )
-
-
-# ---------------------------------------------------------------------------- the machine
-
-
-def test_the_best_device_exists():
-    assert torch.zeros(1, device=ddpm_lib.best_device()).item() == 0
-
-
-def test_the_machine_is_described_in_one_line():
-    line = ddpm_lib.describe_machine()
-    assert "\n" not in line
-    assert f"torch {torch.__version__}" in line
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "speedup", "fast"),
-    [
-        ({"amx_bf16": True}, None, True),  # nothing is timed
-        ({"avx512_bf16": True}, 2.1, True),  # as on an AMD EPYC
-        ({"avx512_bf16": True}, 0.6, False),  # as on a Xeon without AMX
-        ({}, None, False),
-    ],
-)
-def test_autocast_is_bfloat16_exactly_where_that_is_fast(capabilities, speedup, fast, monkeypatch):
-    from ddpm_lib import precision
-
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    monkeypatch.setattr(precision, "_bf16_speedup", lambda: speedup)
-    assert precision.has_fast_bf16(cpu) is fast
-    with precision.autocast(cpu):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if fast else torch.float32)
-    assert precision.has_fast_bf16(torch.device("mps")) is False
-
-
-def test_timing_bfloat16_is_quick_done_once_and_draws_nothing(global_rng_untouched):
-    from ddpm_lib import precision
-
-    precision._bf16_speedup.cache_clear()
-    with global_rng_untouched():
-        start = time.perf_counter()
-        first = precision._bf16_speedup()
-        assert time.perf_counter() - start < 5
-        assert precision._bf16_speedup() == first > 0

@@ -14,7 +14,7 @@ import safetensors
 import torch
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, checkpoint, save_checkpoint, train
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, checkpoint, precision, save_checkpoint, train
 from ddpm_lib import training as training_module
 from ddpm_lib.training import snapshot
 
@@ -127,6 +127,63 @@ def test_the_memory_layout_of_the_moments_comes_back(make_ddpm, few_digits, tmp_
     for parameter in channels_last:
         for name in ("exp_avg", "exp_avg_sq"):
             assert optimizer.state[parameter][name].stride() == parameter.stride()
+
+
+def test_threads_and_precision_of_the_first_start_are_followed(make_ddpm, few_digits, tmp_path, monkeypatch):
+    """… whatever the load and the processor say when the training goes on."""
+    monkeypatch.setattr(precision, "users_threads", lambda: None)
+    monkeypatch.setattr(precision._load, "free_threads", lambda: 2)
+    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: True)
+    seen = []
+
+    def loss(ddpm, x_0, y):
+        seen.append((torch.get_num_threads(), torch.is_autocast_enabled("cpu")))
+        return ddpm.loss(x_0, y, generator=seeded(len(seen)))
+
+    for last in (7, 23):
+        for record in train(make_ddpm(), few_digits, quick(), seeded(), device=CPU, resume=tmp_path / "s", loss=loss):
+            if record.step == last:
+                break
+        monkeypatch.setattr(precision._load, "free_threads", lambda: 1)
+        monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)
+    assert set(seen) == {(2, True)}
+    with safetensors.safe_open(tmp_path / "s", framework="pt") as file:
+        assert (file.metadata()["threads"], file.metadata()["precision"]) == ("2", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
+        lambda parameters: torch.optim.NAdam(parameters, lr=0.01),
+        lambda parameters: torch.optim.Adam(
+            [{"params": [p], "lr": 0.001 * (1 + i % 3)} for i, p in reversed(list(enumerate(parameters)))]
+        ),
+    ],
+    ids=["SGD with momentum", "NAdam", "Adam, a group for each parameter, backwards"],
+)
+def test_a_training_with_a_loss_and_an_optimizer_of_your_own_resumes_bit_for_bit(
+    optimizer, make_ddpm, few_digits, tmp_path
+):
+    """The loss draws from a generator of its own, which no snapshot knows; here it goes on where the stop was."""
+    noise = seeded(7)
+
+    def squares(ddpm, x_0, y):
+        return ddpm.errors(x_0, y, generator=noise)[1].square().mean()
+
+    def run(last, **resume):
+        ddpm = make_ddpm()
+        for record in train(
+            ddpm, few_digits, quick(), seeded(), device=CPU, loss=squares, optimizer=optimizer, **resume
+        ):
+            if record.step == last:
+                break
+        return everything(ddpm, record, seeded())
+
+    want = run(23)
+    noise.manual_seed(7)
+    run(10, resume=tmp_path / "s")
+    assert_same(run(23, resume=tmp_path / "s"), want)
 
 
 def test_without_a_generator_the_noise_is_in_the_snapshot_too(make_ddpm, few_digits, tmp_path):
@@ -304,6 +361,30 @@ def test_another_model_is_refused(stopped, make_ddpm, tiny_config, few_digits):
 def test_another_number_of_processes_is_refused(stopped, make_ddpm, few_digits, monkeypatch):
     monkeypatch.setattr(snapshot, "world_size", lambda: 2)
     with pytest.raises(ValueError, match=r"stopped\.safetensors.*processes"):
+        attempt(stopped, make_ddpm(), few_digits)
+
+
+def test_another_loss_is_refused(stopped, make_ddpm, few_digits):
+    def own(ddpm, x_0, y):
+        return ddpm.loss(x_0, y)
+
+    with pytest.raises(ValueError, match=r"stopped\.safetensors.*loss"):
+        train(make_ddpm(), few_digits, quick(), seeded(), device=CPU, resume=stopped, loss=own)
+
+
+def test_another_optimizer_is_refused(stopped, make_ddpm, few_digits):
+    with pytest.raises(ValueError, match=r"stopped\.safetensors.*optimizer"):
+        next(
+            train(
+                make_ddpm(), few_digits, quick(), seeded(), device=CPU, resume=stopped,
+                optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+            )
+        )  # fmt: skip
+
+
+def test_another_number_of_threads_that_the_user_fixed_is_refused(stopped, make_ddpm, few_digits, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with pytest.raises(ValueError, match=r"stopped\.safetensors.*1 threads.*7"):
         attempt(stopped, make_ddpm(), few_digits)
 
 

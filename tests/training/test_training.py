@@ -351,6 +351,86 @@ def test_scalars_can_be_read_back_from_tensorboards_files(tiny_ddpm, few_digits,
         assert [scalar.value for scalar in scalars] == pytest.approx([getattr(record, tag) for record in records])
 
 
+# ---------------------------------------------------------------------------- your own loss and optimizer
+
+
+def test_a_loss_of_your_own_gets_model_pictures_and_labels_and_its_value_is_the_records(make_ddpm, few_digits):
+    ddpm, calls = make_ddpm(), []
+
+    def loss(model, x_0, y):
+        calls.append((model, x_0, y))
+        return 3 * model.errors(x_0, y, generator=torch.Generator().manual_seed(len(calls)))[1].mean()
+
+    records = list(train(ddpm, few_digits, quick(steps=6), torch.Generator().manual_seed(0), loss=loss))
+    assert len(calls) == 6
+    assert all(model is records[-1].raw and model.unet.training for model, _, _ in calls)
+    images, labels = few_digits.tensors
+    given = {(x.sum().item(), y.item()) for x, y in zip(2 * images - 1, labels, strict=True)}
+    assert {(x.sum().item(), y.item()) for _, x_0, rows in calls for x, y in zip(x_0, rows, strict=True)} == given
+    first = make_ddpm().train().errors(calls[0][1], calls[0][2], generator=torch.Generator().manual_seed(1))[1]
+    assert records[0].loss == pytest.approx(3 * first.mean().item(), rel=0.05)  # bfloat16 rounds
+
+
+def test_ddpm_loss_handed_over_trains_as_without(make_ddpm, few_digits):
+    results = []
+    for own in (False, True):
+        ddpm, generator = make_ddpm(), torch.Generator().manual_seed(0)
+        loss = (lambda model, x_0, y, g=generator: model.loss(x_0, y, 0.1, g)) if own else None
+        losses = [record.loss for record in train(ddpm, few_digits, quick(), generator, loss=loss)]
+        results.append((losses, state(ddpm)))
+    assert results[0][0] == results[1][0]
+    assert same(results[0][1], results[1][1])
+
+
+def test_an_optimizer_of_your_own_takes_the_steps_with_its_own_rates_on_the_same_curve(make_ddpm, few_digits):
+    made = []
+
+    def optimizer(parameters):
+        one, *rest = parameters
+        made.append(torch.optim.SGD([{"params": [one], "lr": 0.1}, {"params": rest, "lr": 0.01}], momentum=0.9))
+        return made[0]
+
+    config, ddpm = quick(steps=5, warmup=0.4), make_ddpm()
+    before, rates = state(ddpm), []
+    for record in train(ddpm, few_digits, config, optimizer=optimizer):
+        rates.append([group["lr"] for group in made[0].param_groups])
+        assert record.lr == rates[-1][0]
+    for i, (first, second) in enumerate(rates):
+        assert first == pytest.approx(0.1 * config.lr_at(i / 5) / config.lr)
+        assert second == pytest.approx(0.01 * config.lr_at(i / 5) / config.lr)
+    assert {id(p) for group in made[0].param_groups for p in group["params"]} == {
+        id(p) for p in record.raw.unet.parameters()
+    }
+    assert not same(before, state(ddpm))
+
+
+def test_adamw_handed_over_trains_as_without(make_ddpm, few_digits):
+    results, config = [], quick()
+    for optimizer in (None, lambda p: torch.optim.AdamW(p, lr=config.lr, weight_decay=config.weight_decay, fused=True)):
+        ddpm = make_ddpm()
+        list(train(ddpm, few_digits, config, torch.Generator().manual_seed(0), optimizer=optimizer))
+        results.append(state(ddpm))
+    assert same(*results)
+
+
+@pytest.mark.parametrize("name", ["loss", "optimizer"])
+@pytest.mark.parametrize("value", ["mse", 3, torch.zeros(1)])
+def test_a_loss_or_optimizer_that_is_no_function_is_refused_at_the_call(name, value, tiny_ddpm, few_digits):
+    with pytest.raises(ValueError, match=f"{name}.*function"):
+        train(tiny_ddpm, few_digits, quick(), **{name: value})
+
+
+@pytest.mark.parametrize("value", [None, 0.0, torch.zeros(2), torch.zeros(())])
+def test_a_loss_that_returns_nothing_to_descend_on_is_refused_by_name(value, tiny_ddpm, few_digits):
+    with pytest.raises(ValueError, match=r"loss.*scalar"):
+        next(train(tiny_ddpm, few_digits, quick(), loss=lambda ddpm, x_0, y: value))
+
+
+def test_an_optimizer_that_is_none_is_refused_by_name(tiny_ddpm, few_digits):
+    with pytest.raises(ValueError, match=r"optimizer.*torch\.optim"):
+        next(train(tiny_ddpm, few_digits, quick(), optimizer=lambda parameters: list(parameters)))
+
+
 # ---------------------------------------------------------------------------- what is refused
 
 
