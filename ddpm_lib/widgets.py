@@ -15,17 +15,20 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import ipywidgets
 import numpy as np
 import torch
-import traitlets
-from PIL import Image
 from torch import Tensor
 
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.extras import needed_by
 from ddpm_lib.precision import eval_mode
 from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
+
+with needed_by("ddpm_lib.widgets", "lab"):
+    import ipywidgets
+    import traitlets
+    from PIL import Image
 
 COARSE_STEPS = 4  # of the picture while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
