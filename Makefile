@@ -1,5 +1,5 @@
 # On a fresh machine with Python 3.11 or newer and make, each target first makes .venv and installs what it needs.
-# Without make (Windows): README.md lists the same commands.
+# Without make (Windows): docs/installing.md lists the same commands.
 
 # The first of these that runs and is new enough; pyenv also has commands that only say "not found".
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \

@@ -2,7 +2,7 @@
 
 from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from ddpm_lib.data import load_mnist
-from ddpm_lib.ddpm import DDPM
+from ddpm_lib.ddpm import DDPM, to_signed, to_unit
 from ddpm_lib.morph import morph
 from ddpm_lib.precision import best_device, describe_machine
 from ddpm_lib.sampling import sample, sample_steps
@@ -26,5 +26,7 @@ __all__ = [
     "sample",
     "sample_steps",
     "save_checkpoint",
+    "to_signed",
+    "to_unit",
     "train",
 ]

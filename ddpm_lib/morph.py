@@ -9,9 +9,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ddpm_lib.ddpm import DDPM, check_w, draw, label_rows
-from ddpm_lib.sampling import check_model, sample
-from ddpm_lib.schedule import is_count
+from ddpm_lib import guards
+from ddpm_lib.ddpm import DDPM, draw, label_rows
+from ddpm_lib.sampling import sample
 
 
 def morph(
@@ -29,9 +29,9 @@ def morph(
     Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
     draws for that label alone from the same generator. Raises ValueError before any work.
     """
-    check_model(ddpm)
+    guards.denoiser("ddpm", ddpm)
     rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
-    w = float(check_w(w, batch=1))
+    w = float(guards.guidance_weight("w", w, 1))
     x_T = draw(torch.randn, (1, 1, 28, 28), generator)
     # Each row is drawn once: faster, and held frames are equal to the last bit.
     rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
@@ -48,13 +48,9 @@ def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_c
     Raises ValueError.
     """
     ends = label_rows(labels, num_classes, name="labels")
-    if len(ends) < 2:
-        raise ValueError(f"labels must be at least 2, got {len(ends)}: there is nothing to morph into")
-    if (ends.sum(dim=1) == 0).any():
-        raise ValueError("labels must not hold rows of no label: a mixture with one does not sum to 1")
-    for name, value, least in (("frames_per_change", frames_per_change, 1), ("hold", hold, 0)):
-        if not is_count(value, least) or value > 10_000:
-            raise ValueError(f"{name} must be an integer ≥ {least} and ≤ 10,000, got {value!r:.60}")
+    guards.ends_of_changes("labels", ends)
+    guards.count("frames_per_change", frames_per_change, least=1, most=10_000)
+    guards.count("hold", hold, least=0, most=10_000)
     share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
     rows = [ends[0].expand(hold, -1)]
     for a, b in pairwise(ends):

@@ -1,12 +1,21 @@
-"""The one place that decides where a model runs and in which precision."""
+"""The one place that decides where a model runs, in which precision, and on how many threads.
 
+Precision    depends on the kind of processor alone, never on a timing: the same machine always draws the same digits
+Threads      follow what other programs leave free, and are decided anew while a training, a sampling or the lab runs
+"""
+
+import contextlib
 import functools
+import os
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
+
+# ---------------------------------------------------------------------------- device and precision
 
 
 def best_device() -> torch.device:
@@ -19,49 +28,30 @@ def best_device() -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: on a CUDA GPU that has it, on a CPU with AMX, or as measured.
+    """Whether bfloat16 is faster than float32 there: on a CUDA GPU that has it, and on a CPU with AMX or AMD's.
 
-    Between CPUs with AVX512-BF16 but no AMX it differs: training took 0.7 times as long on an AMD EPYC, and longer
-    than in float32 on a Xeon. So there, and only there, a small matrix product is timed, once per process.
+    CPUs with AVX512-BF16 but without AMX differ: with bfloat16 a training took 0.7 times as long on an AMD EPYC, and
+    longer than with float32 on a Xeon. The kind of the processor decides, since a timing goes wrong on a busy machine.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)  # older GPUs say yes, and are slow
     if device.type == "cpu":
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        if capabilities.get("amx_bf16"):
-            return True
-        return bool(capabilities.get("avx512_bf16")) and _bf16_speedup() > 1.3
+        of_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+        return bool(capabilities.get("amx_bf16") or (of_amd and capabilities.get("avx512_bf16")))
     return False
 
 
-@functools.cache
-def _bf16_speedup() -> float:
-    """Time of a 512×512 matrix product in float32 over that in bfloat16: the best of eight each, in turns."""
-    x = torch.ones(512, 512)  # nothing is drawn from torch's generator
-    best = {}
-    for _ in range(8):
-        for matrix in (x, x.bfloat16()):
-            start = time.perf_counter()
-            matrix @ matrix
-            seconds = time.perf_counter() - start
-            best[matrix.dtype] = min(seconds, best.get(matrix.dtype, seconds))
-    return best[torch.float32] / best[torch.bfloat16]
+def autocast(device: torch.device, bf16: bool | None = None) -> torch.autocast:
+    """A context in which convolutions and matrix products run in bfloat16 where that is fast, else in float32.
+
+    bf16: True or False decides instead, as for a training that goes on.
+    """
+    enabled = has_fast_bf16(device) if bf16 is None else bf16
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """A context in which convolutions and matrix products run in bfloat16 where that is fast, else in float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bf16(device))
-
-
-def describe_machine() -> str:
-    """One line for people: device, precision and number of threads."""
-    device = best_device()
-    name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
-    precision = "bfloat16 autocast" if has_fast_bf16(device) else "float32"
-    return f"{name}, {precision}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-@contextmanager
+@contextlib.contextmanager
 def eval_mode(model: nn.Module | object) -> Iterator[None]:
     """Eval mode inside; every submodule's own mode again afterwards."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
@@ -73,3 +63,107 @@ def eval_mode(model: nn.Module | object) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+# ---------------------------------------------------------------------------- threads
+
+WINDOW = 0.2  # seconds over which the load is measured; the system counts time in hundredths of a second
+_TORCHS_OWN = torch.get_num_threads()
+
+
+class _Load:
+    """How many cores other programs keep busy, from one look to the next.
+
+    Torch's threads wait for each other at every small operation. Where another program takes one of their cores, all
+    of them wait for the thread that isn't running: two notebooks that train at once, each on all cores, are up to a
+    hundred times slower. With a thread for each core that is free, a notebook is as fast as one thread is alone.
+    """
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.others, self.threads = 0.0, _TORCHS_OWN
+        self.looked = self._look()
+
+    def _look(self) -> tuple[float, float, float] | None:
+        """Seconds on the clock, seconds that our cores were busy, seconds of them for this process."""
+        try:
+            lines = Path("/proc/stat").read_text().splitlines()
+            cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+        except (OSError, AttributeError):  # not Linux: nobody says, so torch's own number stands
+            return None
+        fields = [list(map(int, line.split()[1:9])) for line in lines if line.split()[0] in cores]
+        busy = sum(sum(field) - field[3] - field[4] for field in fields)  # all but idle, and waiting for a disk
+        return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
+
+    def free_threads(self) -> int:
+        """The number of threads for now: one for each core that is free, from 1 to torch's own number."""
+        with self.lock:
+            before = self.looked
+            if before is None or time.perf_counter() - before[0] < WINDOW:
+                return self.threads
+            self.looked = now = self._look()
+            seconds, busy, own = (b - a for a, b in zip(before, now, strict=True))
+            self.others = max(0.0, (busy - own) / seconds)
+            free = len(os.sched_getaffinity(0)) - self.others
+            # More threads only where a core is clearly free: the number must not change all the time.
+            more = int(free + 0.25)
+            self.threads = min(_TORCHS_OWN, max(1, more if more > self.threads else min(self.threads, round(free))))
+            return self.threads
+
+
+_load = _Load()
+
+
+_set_num_threads, _users_own = torch.set_num_threads, threading.Event()
+
+
+@functools.wraps(_set_num_threads)
+def _noted(number: int) -> None:
+    _set_num_threads(number)
+    _users_own.set()
+
+
+# Torch doesn't say whether its number was set or is its own, and where both are equal nothing else tells them apart.
+torch.set_num_threads = _noted
+
+
+def users_threads() -> str | None:
+    """How the user fixed the number of threads, as text; None where the library may decide."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        if os.environ.get(name):
+            return name
+    return "torch.set_num_threads" if _users_own.is_set() else None
+
+
+@contextlib.contextmanager
+def fair_threads(fixed: int | None = None) -> Iterator[None]:
+    """Within it torch uses as many threads as there are free cores, or as the user fixed; afterwards as many as before.
+
+    fixed: a number that stands whatever the load, as for a training that goes on.
+    """
+    before = torch.get_num_threads()
+    wanted = fixed or (before if users_threads() else _load.free_threads())
+    if wanted != before:
+        _set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        if wanted != before and torch.get_num_threads() == wanted:
+            _set_num_threads(before)
+
+
+def describe_machine() -> str:
+    """One line for people: device, precision and number of threads, and why these."""
+    device = best_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else _cpu_name() if device.type == "cpu" else "mps"
+    precision = "bfloat16 autocast" if has_fast_bf16(device) else "float32"
+    with fair_threads():
+        threads = torch.get_num_threads()
+    why = users_threads() or f"{_load.others:.1f} of {os.cpu_count()} cores are busy with other programs"
+    return f"{name}, {precision}, {threads} thread{'s' * (threads > 1)} ({why}), torch {torch.__version__}"
+
+
+@functools.cache
+def _cpu_name() -> str:
+    name = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", "")
+    return f"cpu ({name})" if name else "cpu"

@@ -8,25 +8,29 @@ Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song
           guidance interval: Kynkäänniemi et al. 2024, arXiv:2404.07724
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from numbers import Real
 
 import torch
 from torch import Tensor
 
-from ddpm_lib.ddpm import DDPM, check_generator, check_images, check_w, draw, label_rows
-from ddpm_lib.precision import autocast, eval_mode
-from ddpm_lib.schedule import NoiseSchedule, is_count
+from ddpm_lib import guards
+from ddpm_lib.ddpm import DDPM, draw, label_rows, to_unit
+from ddpm_lib.folding import for_sampling
+from ddpm_lib.precision import autocast, eval_mode, fair_threads
+from ddpm_lib.schedule import NoiseSchedule
+
+SAMPLERS = ("ancestral", "ddim", "dpmpp_2m")
+Step = Callable[[NoiseSchedule, Tensor, Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 def sample(
     ddpm: DDPM,
     labels: Tensor,
     w: float | Tensor = 1.0,
-    sampler: str = "ddim",
-    steps: int = 20,
+    sampler: str | Step = "ddim",
+    steps: int | Sequence[int] = 20,
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
     eta: float = 0.0,
@@ -36,18 +40,16 @@ def sample(
 
     Arguments and errors are those of `sample_steps`.
     """
-    strip = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta, x_T)
-    for x_0, _ in strip:  # noqa: B007
-        pass
-    return (x_0.clamp(-1, 1) + 1) / 2
+    *_, (x_0, _) = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta, x_T)
+    return to_unit(x_0.clamp(-1, 1))
 
 
 def sample_steps(
     ddpm: DDPM,
     labels: Tensor,
     w: float | Tensor = 1.0,
-    sampler: str = "ddim",
-    steps: int = 20,
+    sampler: str | Step = "ddim",
+    steps: int | Sequence[int] = 20,
     guidance_interval: tuple[int, int] | None = None,
     generator: torch.Generator | None = None,
     eta: float = 0.0,
@@ -57,7 +59,9 @@ def sample_steps(
 
     ddpm: a DDPM, or whatever has its `predict_noise` and `schedule`, such as a denoiser that is known exactly.
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
-    sampler: "ancestral", "ddim" or "dpmpp_2m". steps: int, 1 … T.
+    sampler: "ancestral", "ddim", "dpmpp_2m", or a step function of your own. It takes (schedule, x_t, x̂_0, t, s, z), as
+    `ddim_step` does, with z fresh Gaussian noise, and returns x_s.
+    steps: int, 1 … T, for evenly spread times; or the times themselves, a list that falls from T to 0.
     guidance_interval: (t_min, t_max), times on the scale 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None
     is everywhere.
     generator: source of all randomness; None is torch's own.
@@ -65,55 +69,58 @@ def sample_steps(
     x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) that all images share; None draws it, one for each image.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
-    check_model(ddpm)
-    y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels")
-    w = check_w(w, len(y))
-    if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
-    T = ddpm.schedule.T
-    if not is_count(steps) or steps > T:
-        raise ValueError(f"steps must be an integer in 1…{T}, got {steps!r}")
-    t_min, t_max = _check_interval(guidance_interval, T)
-    check_generator(generator)
-    if not isinstance(eta, Real) or not 0 <= eta <= (1 if sampler == "ddim" else 0):
-        raise ValueError(f'eta must lie in [0, 1] for "ddim" and be 0 for other samplers, got {eta!r}')
-    if x_T is not None:
-        check_images("x_T", x_T)
-        if len(x_T) not in (1, len(y)):
-            raise ValueError(f"x_T must hold 1 image or one for each of the {len(y)} labels, got {len(x_T)}")
-    return _reverse_process(ddpm, y, w, sampler, time_steps(T, steps), t_min, t_max, generator, eta, x_T)
-
-
-def _reverse_process(ddpm, y, w, sampler, times, t_min, t_max, generator, eta, x_T) -> Iterator[tuple[Tensor, Tensor]]:
+    guards.denoiser("ddpm", ddpm)
     schedule, device = ddpm.schedule, ddpm.schedule.alpha_bar.device
-    y = y.to(device)
-    if x_T is None:
-        x_T = draw(torch.randn, (len(y), 1, 28, 28), generator)
-    x_t = x_T.to(device, torch.float32).expand(len(y), -1, -1, -1)
-    z, previous = None, None
-    ddpm = fast_copy(ddpm)
-    for t, s in pairwise(times):
-        if sampler == "ancestral" or eta > 0:
-            z = draw(torch.randn, x_t.shape, generator).to(device)
-        # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
-        with torch.inference_mode(), eval_mode(ddpm), autocast(device):
-            now, then = (torch.full((len(y),), time, device=device) for time in (t, s))
-            eps_hat = ddpm.predict_noise(x_t, now, y, w=w if t_min <= t <= t_max else 0.0)
-            x_0_hat = schedule.predict_x_0(x_t, now, eps_hat).clamp(-1, 1)
-            if sampler == "ancestral":
-                x_t = ancestral_step(schedule, x_t, x_0_hat, now, then, z)
-            elif sampler == "ddim":
-                x_t = ddim_step(schedule, x_t, x_0_hat, now, then, z, eta)
-            else:
-                x_t = dpmpp_2m_step(schedule, x_t, x_0_hat, now, then, previous)
-            previous = x_0_hat, now
-        # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
-        yield x_t.clone(), x_0_hat.clone()
+    y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels").to(device)
+    w = guards.guidance_weight("w", w, len(y))
+    steps = guards.falling_times("steps", steps, schedule.T)
+    t_min, t_max = guards.interval("guidance_interval", guidance_interval, schedule.T)
+    guards.generator_or_none("generator", generator)
+    guards.start_or_none("x_T", x_T, len(y))
+    guards.eta("eta", eta, sampler)
+    step, draws_noise = _step_of(guards.step_function("sampler", sampler, SAMPLERS), eta)
+    times = steps if isinstance(steps, list) else time_steps(schedule.T, steps)
+
+    def walk() -> Iterator[tuple[Tensor, Tensor]]:
+        model = for_sampling(ddpm)
+        noise = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
+        x_t, z = noise.to(device, torch.float32).expand(len(y), -1, -1, -1), None
+        for t, s in pairwise(times):
+            if draws_noise:
+                z = draw(torch.randn, x_t.shape, generator).to(device)
+            # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
+            with torch.inference_mode(), eval_mode(model), autocast(device), fair_threads():
+                t_rows, s_rows = (torch.full((len(y),), moment, device=device) for moment in (t, s))
+                with guards.inside():
+                    eps_hat = model.predict_noise(x_t, t_rows, y, w=w if t_min <= t <= t_max else 0.0)
+                guards.shaped_as("eps", eps_hat, "x_t", x_t)  # the model may be somebody else's
+                with guards.inside():
+                    x_0_hat = schedule.predict_x_0(x_t, t_rows, eps_hat).clamp(-1, 1)
+                x_t = step(schedule, x_t, x_0_hat, t_rows, s_rows, z)
+            # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
+            yield x_t.clone(), x_0_hat.clone()
+
+    return walk()
 
 
 def time_steps(T: int, steps: int) -> list[int]:
     """steps + 1 times, evenly spread, strictly falling from T to 0 (integers, so that no two collapse)."""
     return [T - i * T // steps for i in range(steps + 1)]
+
+
+def _step_of(sampler: str | Step, eta: float) -> tuple[Step, bool]:
+    """The step function of a sampler, and whether it draws noise (one that does not leaves the generator alone)."""
+    if sampler == "ancestral":
+        return guards.inside()(ancestral_step), True
+    if sampler == "ddim":
+        return guards.inside()(partial(ddim_step, eta=eta)), eta > 0
+    if sampler == "dpmpp_2m":
+        return guards.inside()(_dpmpp_2m()), False
+
+    def step(schedule: NoiseSchedule, x_t: Tensor, *more: Tensor) -> Tensor:
+        return guards.shaped_as("x_s", sampler(schedule, x_t, *more), "x_t", x_t)
+
+    return step, True
 
 
 def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
@@ -125,9 +132,9 @@ def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Ten
 def ddim_step(
     schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor | None = None, eta: float = 0
 ) -> Tensor:
-    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s−σ²)·ε̂ + σ·z: the noise that was found, less of it (DDIM eq. 12).
+    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s−η²β̃)·ε̂ + η·√β̃·z: the noise that was found, less of it (DDIM eq. 12).
 
-    σ is η times the posterior's standard deviation: at η = 0 no z is needed, at η = 1 this is `ancestral_step`.
+    √β̃ is the posterior's standard deviation: at η = 0 no z is needed, at η = 1 this is `ancestral_step`.
     """
     eps_hat = schedule.predict_eps(x_t, t, x_0_hat)  # from the clipped x̂_0
     signal_s, sigma_s = schedule.levels(s)
@@ -153,41 +160,21 @@ def dpmpp_2m_step(
     if previous is None or (s == 0).any():
         return ddim_step(schedule, x_t, x_0_hat, t, s)
     x_0_before, t_before = previous
-    lambda_s, lambda_t, lambda_before = (schedule.log_snr[time].view(-1, 1, 1, 1) / 2 for time in (s, t, t_before))
+    lambda_s, lambda_t, lambda_before = (schedule.log_snr[i].view(-1, 1, 1, 1) / 2 for i in (s, t, t_before))
     h = lambda_s - lambda_t
     x_0_middle = x_0_hat + h / (2 * (lambda_t - lambda_before)) * (x_0_hat - x_0_before)
     (_, sigma_t), (signal_s, sigma_s) = schedule.levels(t), schedule.levels(s)
     return sigma_s / sigma_t * x_t - signal_s * torch.expm1(-h) * x_0_middle
 
 
-SAMPLERS = ("ancestral", "ddim", "dpmpp_2m")
+def _dpmpp_2m() -> Step:
+    """dpmpp_2m_step as a step function, which remembers the step before: a new one for each sampling."""
+    previous = None
 
+    def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: None) -> Tensor:
+        nonlocal previous
+        x_s = dpmpp_2m_step(schedule, x_t, x_0_hat, t, s, previous)
+        previous = x_0_hat, t
+        return x_s
 
-def fast_copy(ddpm: DDPM | object) -> DDPM | object:
-    """A folded copy of a DDPM, so that no mode of it changes; itself where `predict_noise` is somebody else's."""
-    own = isinstance(ddpm, DDPM) and type(ddpm).predict_noise is DDPM.predict_noise
-    if not own or "predict_noise" in vars(ddpm):
-        return ddpm  # such as an exact denoiser, or a spy: it is called as it is, and may keep count in the object
-    with torch.inference_mode():
-        return ddpm.folded()
-
-
-def check_model(ddpm: object) -> None:
-    """Raise ValueError unless ddpm has what a sampler needs of a DDPM."""
-    if not hasattr(ddpm, "predict_noise") or not hasattr(ddpm, "schedule"):
-        raise ValueError(f"ddpm must be a DDPM, or have its predict_noise and schedule, got {ddpm!r:.60}")
-
-
-def _check_interval(interval: tuple[int, int] | None, T: int) -> tuple[float, float]:
-    if interval is None:
-        return 1, T
-    try:
-        t_min, t_max = interval
-        ordered = isinstance(t_min, Real) and isinstance(t_max, Real) and t_min <= t_max
-    except (TypeError, ValueError):
-        ordered = False
-    if not ordered:
-        raise ValueError(f"guidance_interval must be None or (t_min, t_max) with t_min ≤ t_max, got {interval!r:.60}")
-    if t_min > T or math.ceil(max(t_min, 0)) > min(t_max, T):  # no time lies in it: shares of T, perhaps
-        raise ValueError(f"guidance_interval must be times on the scale 1…{T}, got {interval!r:.60}")
-    return t_min, t_max
+    return step

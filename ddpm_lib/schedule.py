@@ -7,13 +7,13 @@ Sources   DDPM: Ho et al. 2020, arXiv:2006.11239 · cosine: Nichol & Dhariwal 20
 """
 
 import math
-from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # float8 can be stored, but not computed with
+from ddpm_lib import guards
+
 LARGEST_T = 1_000_000  # far beyond use; the tables still take only megabytes
 
 
@@ -29,27 +29,12 @@ class NoiseSchedule(nn.Module):
 
     def __init__(self, beta: Tensor):
         super().__init__()
-        if not is_float(beta) or beta.ndim != 1:
-            raise ValueError(f"beta must be a float tensor of shape (T,), got {describe(beta)}")
-        if len(beta) < 2:
-            raise ValueError(f"T must be at least 2, got {len(beta)} entries of beta")
-        beta = F.pad(beta.detach().cpu().float(), (1, 0))
-        if not ((beta[1:] > 0) & (beta[1:] < 1)).all():
-            raise ValueError(f"beta must lie in (0, 1), got {beta[1:].min():g} … {beta[1:].max():g}")
+        beta = F.pad(guards.betas("beta", beta), (1, 0))
         # Products of 500 numbers near 1, and 1 − ᾱ_1 ≈ 1e-4, want float64; what is kept is float32.
         log_alpha_bar = torch.log1p(-beta.double()).cumsum(0)
-        if log_alpha_bar[-1] < math.log(torch.finfo(torch.float32).tiny):
-            raise ValueError(
-                f"beta is so large that alpha_bar_T = exp({log_alpha_bar[-1]:.0f}) underflows to 0; "
-                "use smaller beta or fewer steps T"
-            )
         log_snr = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
-        for name, table in {
-            "beta": beta,
-            "alpha": 1 - beta.double(),
-            "alpha_bar": log_alpha_bar.exp(),
-            "log_snr": log_snr,
-        }.items():
+        alpha, alpha_bar = 1 - beta.double(), log_alpha_bar.exp()
+        for name, table in {"beta": beta, "alpha": alpha, "alpha_bar": alpha_bar, "log_snr": log_snr}.items():
             self.register_buffer(name, table.float(), persistent=False)
         self.T = len(beta) - 1
 
@@ -59,22 +44,20 @@ class NoiseSchedule(nn.Module):
 
         T: int ≥ 2. beta_1, beta_T: float in (0, 1). Raises ValueError for anything else.
         """
-        _check_T(T)
-        for name, value in {"beta_1": beta_1, "beta_T": beta_T}.items():
-            if not isinstance(value, Real) or not 0 < value < 1:
-                raise ValueError(f"{name} must lie in (0, 1), got {value!r}")
+        guards.count("T", T, least=2, most=LARGEST_T)
+        guards.within("beta_1", beta_1, "(0, 1)")
+        guards.within("beta_T", beta_T, "(0, 1)")
         return cls(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))
 
     @classmethod
     def cosine(cls, T: int = 500, shift: float = 0.0) -> "NoiseSchedule":
-        """ᾱ_t = f(t)/f(0), f(t) = cos²(π/2·(t/T + s)/(1 + s)), s = 0.008 (Nichol & Dhariwal eq. 17).
+        """ᾱ_t = f(t)/f(0), f(t) = cos²(π/2·(t/T + δ)/(1 + δ)), δ = 0.008 (Nichol & Dhariwal eq. 17).
 
         shift: finite float; log-SNR is lowered by it (more noise at every t) before β is clipped to ≤ 0.999.
         T: int ≥ 2. Raises ValueError for anything else, and for a shift that leaves some β_t at 0 or ᾱ_T at 0.
         """
-        _check_T(T)
-        if not is_finite(shift):
-            raise ValueError(f"shift must be a finite number, got {shift!r}")
+        guards.count("T", T, least=2, most=LARGEST_T)
+        guards.finite("shift", shift)
         t = torch.arange(T + 1, dtype=torch.float64)
         f = torch.cos((t / T + 0.008) / 1.008 * math.pi / 2).square()
         alpha_bar = torch.sigmoid(torch.logit(f / f[0]) - float(shift))  # log-SNR = logit(ᾱ)
@@ -107,7 +90,7 @@ class NoiseSchedule(nn.Module):
 
         x_0, eps: (B, 1, 28, 28) float, eps standard Gaussian. t: (B,) long, 1 … T. Raises ValueError.
         """
-        self._check(t, x_0=x_0, eps=eps)
+        guards.noised("x_0", x_0, t, self.T, eps=eps)
         signal, sigma = self.levels(t)
         return signal * x_0 + sigma * eps
 
@@ -116,7 +99,7 @@ class NoiseSchedule(nn.Module):
 
         x_t, eps: (B, 1, 28, 28) float. t: (B,) long, 1 … T. Raises ValueError.
         """
-        self._check(t, x_t=x_t, eps=eps)
+        guards.noised("x_t", x_t, t, self.T, eps=eps)
         signal, sigma = self.levels(t)
         return (x_t - sigma * eps) / signal
 
@@ -125,7 +108,7 @@ class NoiseSchedule(nn.Module):
 
         x_t, x_0: (B, 1, 28, 28) float. t: (B,) long, 1 … T. Raises ValueError.
         """
-        self._check(t, x_t=x_t, x_0=x_0)
+        guards.noised("x_t", x_t, t, self.T, x_0=x_0)
         signal, sigma = self.levels(t)
         return (x_t - signal * x_0) / sigma
 
@@ -134,7 +117,7 @@ class NoiseSchedule(nn.Module):
 
         x_0, eps: (B, 1, 28, 28) float. t: (B,) long, 1 … T. Raises ValueError.
         """
-        self._check(t, x_0=x_0, eps=eps)
+        guards.noised("x_0", x_0, t, self.T, eps=eps)
         signal, sigma = self.levels(t)
         return signal * eps - sigma * x_0
 
@@ -144,11 +127,8 @@ class NoiseSchedule(nn.Module):
         x_0, x_t: (B, 1, 28, 28) float. t: (B,) long, 1 … T. s: (B,) long, 0 ≤ s < t; None is t − 1.
         Returns mean (B, 1, 28, 28) and std (B, 1, 1, 1): √β̃_t, which is 0 at s = 0. Raises ValueError.
         """
-        self._check(t, x_0=x_0, x_t=x_t)
-        if s is None:
-            s = t - 1
-        elif not _is_time(s, t) or (s < 0).any() or (s >= t).any():
-            raise ValueError(f"s must be a long tensor shaped as t with 0 ≤ s < t, got {describe(s)}")
+        guards.noised("x_0", x_0, t, self.T, x_t=x_t)
+        s = t - 1 if s is None else guards.earlier("s", s, t)
         signal_t, _ = self.levels(t)
         signal_s, sigma_s = self.levels(s)
         # Equations 6–7 in terms of r = SNR_t/SNR_s, which loses no digits where β_t is small:
@@ -158,58 +138,5 @@ class NoiseSchedule(nn.Module):
         mean = signal_s * (one_minus_r * x_0 + r / signal_t * x_t)
         return mean, sigma_s * one_minus_r.sqrt()
 
-    def _check(self, t: Tensor, **images: Tensor) -> None:
-        """One guard for all of the above: names the argument, what came and what is allowed."""
-        (first, x), *others = images.items()
-        if not is_float(x) or x.ndim != 4:
-            raise ValueError(f"{first} must be a float tensor of shape (B, C, H, W), got {describe(x)}")
-        for name, other in others:
-            if not is_float(other) or other.shape != x.shape:
-                raise ValueError(
-                    f"{name} must be a float tensor shaped as {first} {tuple(x.shape)}, got {describe(other)}"
-                )
-        self.check_t(t, len(x))
-
-    def check_t(self, t: Tensor, batch: int) -> None:
-        """Raise ValueError unless t is (batch,) long within 1 … T."""
-        if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):
-            raise ValueError(f"t must be a long tensor of shape ({batch},), got {describe(t)}")
-        if batch and not 1 <= int(t.min()) <= int(t.max()) <= self.T:
-            raise ValueError(f"t must lie in 1…{self.T}, got {int(t.min())} … {int(t.max())}")
-
     def extra_repr(self) -> str:
         return f"T={self.T}, log-SNR {self.log_snr[1]:.2f} … {self.log_snr[-1]:.2f}"
-
-
-def _check_T(T: int) -> None:
-    if not is_count(T, least=2) or T > LARGEST_T:
-        raise ValueError(f"T must be an integer ≥ 2 and ≤ {LARGEST_T:,}, got {T!r:.60}")
-
-
-def is_finite(value: object) -> bool:
-    """Whether value is a number that a float can hold."""
-    try:
-        return isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:  # an int like 10**400
-        return False
-
-
-def is_count(value: object, least: int = 1) -> bool:
-    """Whether value is an integer ≥ least; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-
-
-def is_float(x: object) -> bool:
-    """Whether x is a tensor of a float type that torch computes with."""
-    return isinstance(x, Tensor) and x.dtype in FLOATS
-
-
-def _is_time(s: object, t: Tensor) -> bool:
-    return isinstance(s, Tensor) and s.dtype == torch.long and s.shape == t.shape
-
-
-def describe(value: object) -> str:
-    """A tensor's shape and dtype, or the repr of anything else: for error messages."""
-    if isinstance(value, Tensor):
-        return f"shape {tuple(value.shape)}, {value.dtype}"
-    return f"{type(value).__name__} {value!r:.60}"

@@ -7,12 +7,12 @@ Shapes    B batch · C channels · E embedding_width · K num_classes
      7×7            encoder_7 ─► [features, t, y] ─► bottleneck
 """
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from ddpm_lib import guards
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,9 @@ class UNetConfig:
 
     def __post_init__(self):
         # A list (from JSON, or from a careless caller who changes it later) becomes a tuple here.
-        object.__setattr__(self, "widths", tuple(self.widths) if isinstance(self.widths, list | tuple) else self.widths)
-        if not isinstance(self.widths, tuple) or len(self.widths) != 3 or not all(map(_is_size, self.widths)):
-            raise ValueError(f"widths must be three integers ≥ 1, got {self.widths!r}")
-        for name in ("embedding_width", "num_classes"):
-            if not _is_size(getattr(self, name)):
-                raise ValueError(f"{name} must be an integer ≥ 1, got {getattr(self, name)!r}")
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        object.__setattr__(self, "widths", guards.widths("widths", self.widths))
+        guards.size("embedding_width", self.embedding_width)
+        guards.size("num_classes", self.num_classes)
 
 
 class ConvBlock(nn.Sequential):
@@ -84,9 +77,7 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig = UNetConfig()):
         super().__init__()
-        if not isinstance(config, UNetConfig):
-            raise ValueError(f"config must be a UNetConfig, got {config!r:.60}")
-        self.config = config
+        self.config = guards.instance("config", config, UNetConfig, "a UNetConfig")
         at_28, at_14, at_7 = config.widths
         width = config.embedding_width
 
@@ -119,26 +110,18 @@ class UNet(nn.Module):
         """
         return torch.channels_last if min(self.config.widths) >= 16 else torch.contiguous_format
 
-    def forward(self, x_t: Tensor, time: Tensor, y: Tensor) -> Tensor:
-        """x_t: (B, 1, 28, 28) float. time: (B,) float, t/T in (0, 1]. y: (B, K) float; a zero row means "no label"."""
+    def forward(self, x_t: Tensor, t_over_T: Tensor, y: Tensor) -> Tensor:
+        """x_t: (B, 1, 28, 28) float. t_over_T: (B,) float in (0, 1]. y: (B, K) float; a zero row means "no label"."""
         h_28 = self.encoder_28(x_t)  # (B, C, 28, 28)
         h_14 = self.encoder_14(h_28)  # (B, C, 14, 14)
         h = self.encoder_7(h_14)  # (B, C, 7, 7)
 
-        h = torch.cat([h, resize(self.time_mlp(time[:, None]), h), resize(self.label_mlp(y), h)], dim=1)
+        h = torch.cat([h, resize(self.time_mlp(t_over_T[:, None]), h), resize(self.label_mlp(y), h)], dim=1)
         h = self.bottleneck(h)  # (B, C + 2E, 7, 7) → (B, C, 7, 7)
 
         h = self.decoder_14(torch.cat([self.up_14(h), h_14], dim=1))  # (B, C, 14, 14)
         h = self.decoder_28(torch.cat([self.up_28(h), h_28], dim=1))  # (B, C, 28, 28)
         return self.head(h)  # (B, 1, 28, 28)
-
-    def folded(self) -> "UNet":
-        """The same function of (x_t, t/T, y) in eval mode, with each BatchNorm folded into the convolution before it.
-
-        In eval mode BatchNorm is a fixed scale and shift, so the kernel and a bias can do its work. A copy for
-        sampling: this network keeps its weights and its mode.
-        """
-        return _fold_batchnorm(self)
 
 
 def resize(embedding: Tensor, features: Tensor) -> Tensor:
@@ -148,27 +131,3 @@ def resize(embedding: Tensor, features: Tensor) -> Tensor:
 
 def _mlp(width_in: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width_in, width), nn.SiLU(), nn.Linear(width, width))
-
-
-def _fold_batchnorm(module: nn.Module) -> nn.Module:
-    # Relies on this file's habit: what a BatchNorm normalises is the child before it. Others are left as they are.
-    folded = copy.copy(module)
-    folded.training = False
-    folded._modules = {}  # a shallow copy would share its children with the original
-    before = None
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d) and isinstance(folded._modules.get(before), nn.Conv2d):
-            folded._modules[before] = _fold(folded._modules[before], child)
-            child = nn.Identity()
-        folded._modules[name] = _fold_batchnorm(child) if child._modules or child.training else child
-        before = name
-    return folded
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    # Not torch's fuse_conv_bn_eval: it makes deep copies, which takes longer than a step of sampling gains.
-    statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
-    folded = copy.copy(conv)
-    folded._parameters = {"weight": weight, "bias": bias}
-    return folded

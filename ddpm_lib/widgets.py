@@ -19,11 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.extras import needed_by
+from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
-from ddpm_lib.sampling import SAMPLERS, check_model, fast_copy, sample_steps, time_steps
+from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
 with needed_by("ddpm_lib.widgets", "lab"):
     import ipywidgets
@@ -89,7 +91,7 @@ def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     if state.view not in views:
         raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
-    ddpm = fast_copy(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
+    ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
 
@@ -228,7 +230,7 @@ class GuidanceLab(ipywidgets.VBox):
     """
 
     def __init__(self, ddpm: DDPM):
-        check_model(ddpm)
+        guards.denoiser("ddpm", ddpm)
         if getattr(ddpm, "num_classes", 10) != 10:
             raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
         T = ddpm.schedule.T

@@ -53,14 +53,22 @@ def test_every_dependency_is_pinned_within_its_range(need):
     assert need.specifier.contains(Version(pins[need.name.lower()]), prereleases=True)
 
 
-def test_readme_names_only_make_targets_that_exist():
-    readme, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile"))
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "notebooks/teaching.md"])
+def test_a_page_names_only_make_targets_that_exist(page):
+    text, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in (page, "Makefile"))
     targets = set(re.findall(r"(?m)^([\w-]+):", makefile))
-    for words in re.findall(r"(?m)(?:^    |`)make ([a-z ]+[a-z])", readme):
+    for words in re.findall(r"(?m)(?:^    |`)make ([a-z -]*[a-z])", text):
         assert set(words.split()) <= targets, words
 
 
-@pytest.mark.parametrize("page", ["README.md", "notebooks/glossary.md", "notebooks/teaching.md"])
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", [*PAGES, "notebooks/glossary.md", "notebooks/teaching.md"])
 def test_files_that_a_page_shows_exist(page):
     page = ROOT / page
     links = re.findall(r"\]\(((?!http|#)[^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))

@@ -21,7 +21,9 @@ from ddpm_lib import load_checkpoint, sample
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 SWEEPS = sorted((Path(__file__).parent.parent / "notebooks" / "sweeps").glob("*.ipynb"))
-PAGES = ["index", *(path.stem for path in NOTEBOOKS + SWEEPS), "glossary", "teaching", "repository"]
+DOCS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+STEMS = [path.stem for path in NOTEBOOKS + SWEEPS]
+PAGES = ["index", *STEMS, "glossary", "teaching", *(path.stem for path in DOCS), "repository"]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
@@ -206,6 +208,7 @@ def test_a_link_to_nothing_stops_the_build():
     site, page = make_html.Site(), make_html.Page("notebooks/glossary.md")
     assert site.link("01_forward_process.ipynb#recap", page) == "01_forward_process.html#recap"
     assert site.link("../README.md#the-course", page) == "index.html#the-course"
+    assert site.link("../docs/scaling.md#resume", page) == "scaling.html#resume"
     assert site.link("../ddpm_lib/schedule.py", page) == "ddpm_lib.schedule.py.html"
     assert site.link("../benchmarks", page) == ""
     with pytest.raises(FileNotFoundError, match=r"glossary\.md links to 99_nothing\.ipynb"):

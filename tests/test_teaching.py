@@ -14,7 +14,7 @@ from ddpm_lib.course import checks
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+PAGES = [page for folder in (".", "notebooks", "benchmarks", "docs") for page in sorted((ROOT / folder).glob("*.md"))]
 ANSWER = "<details><summary>The answer to your prediction</summary>"
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -6,8 +6,8 @@ nbconvert turns each cell into HTML, math-core each equation into MathML, which 
 here is the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights
 draw now, from one noise, for every w of the slider.
 
-Every page is one of the repository's files: notebooks, glossary.md, teaching.md, README.md, and each file that one
-of them links to, such as a module of ddpm_lib.
+Every page is one of the repository's files: notebooks, glossary.md, teaching.md, the pages in docs/, README.md, and
+each file that one of them links to, such as a module of ddpm_lib.
 """
 
 import html
@@ -68,7 +68,7 @@ class Page:
         if self.source == "README.md":
             return "repository.html"
         path = Path(self.source)
-        if path.parts[0] == "notebooks" and path.suffix in (".ipynb", ".md"):
+        if path.parts[0] in ("notebooks", "docs") and path.suffix in (".ipynb", ".md"):
             return f"{path.stem}.html"
         return self.source.replace("/", ".").lstrip(".") + ".html"
 
@@ -320,7 +320,9 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     scrubber = scrubber_html(captions, templates)
     notebooks = course(site)
     sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
-    more = [site.page(file) for file in (*sweeps, "notebooks/glossary.md", "notebooks/teaching.md", "README.md")]
+    docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
+    last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
+    more = [site.page(file) for file in (*sweeps, *last)]
     while site.waiting:  # grows while pages are rendered
         render(site, site.waiting.pop(0), scrubber)
 

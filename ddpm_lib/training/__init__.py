@@ -8,18 +8,18 @@ import copy
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib.ddpm import DDPM, check_generator, draw, label_rows
-from ddpm_lib.files import as_path
-from ddpm_lib.precision import autocast, best_device
-from ddpm_lib.schedule import describe, is_count, is_finite, is_float
+from ddpm_lib import guards
+from ddpm_lib.ddpm import DDPM, draw, to_signed
+from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.training.snapshot import EVERY, Snapshot, TrainState
 
@@ -44,34 +44,29 @@ class TrainConfig:
     weight_decay: float = 0.01
 
     def __post_init__(self):
-        if (self.steps is None) == (self.seconds is None):
-            raise ValueError(
-                f"give exactly one of steps and seconds, got steps={self.steps!r}, seconds={self.seconds!r}"
-            )
-        if self.steps is not None and not is_count(self.steps):
-            raise ValueError(f"steps must be an integer ≥ 1, got {self.steps!r}")
-        if self.seconds is not None and not (is_finite(self.seconds) and self.seconds > 0):
-            raise ValueError(f"seconds must be a finite number > 0, got {self.seconds!r}")
-        if not is_count(self.batch_size):
-            raise ValueError(f"batch_size must be an integer ≥ 1, got {self.batch_size!r}")
-        if not (is_finite(self.lr) and self.lr > 0):
-            raise ValueError(f"lr must be a finite number > 0, got {self.lr!r}")
-        if not (is_finite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be a finite number ≥ 0, got {self.weight_decay!r}")
-        if not (is_finite(self.p_uncond) and 0 <= self.p_uncond <= 1):
-            raise ValueError(f"p_uncond must lie in [0, 1], got {self.p_uncond!r}")
-        for name in ("warmup", "ema_decay"):
-            if not (is_finite(getattr(self, name)) and 0 <= getattr(self, name) < 1):
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+        guards.either("steps", self.steps, "seconds", self.seconds)
+        if self.steps is not None:
+            guards.count("steps", self.steps)
+        else:
+            guards.finite("seconds", self.seconds, above=0)
+        guards.count("batch_size", self.batch_size)
+        guards.finite("lr", self.lr, above=0)
+        guards.within("warmup", self.warmup, "[0, 1)")
+        guards.within("p_uncond", self.p_uncond, "[0, 1]")
+        guards.within("ema_decay", self.ema_decay, "[0, 1)")
+        guards.finite("weight_decay", self.weight_decay, least=0)
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget that is spent after so many steps and seconds; 1 or more is the end."""
         return step / self.steps if self.steps else seconds / self.seconds
 
-    def lr_at(self, progress: float) -> float:
-        """Learning rate at progress in [0, 1] of the budget: linear warm-up from a tenth of lr, times half a cosine."""
+    def lr_at(self, progress: float, highest: float | None = None) -> float:
+        """Learning rate at progress in [0, 1] of the budget: linear warm-up from a tenth of lr, times half a cosine.
+
+        highest: takes the place of lr, as where an optimizer of your own has another one.
+        """
         warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # not 0: one step must learn
-        return self.lr * warm * (1 + math.cos(math.pi * progress)) / 2
+        return (self.lr if highest is None else highest) * warm * (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass(frozen=True)
@@ -100,6 +95,8 @@ def train(
     writer: object | None = None,
     device: torch.device | None = None,
     resume: str | os.PathLike | None = None,
+    loss: Callable[[DDPM, Tensor, Tensor], Tensor] | None = None,
+    optimizer: Callable[[Iterable[Tensor]], torch.optim.Optimizer] | None = None,
 ) -> Iterator[TrainRecord]:
     """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
 
@@ -111,63 +108,75 @@ def train(
     the same weights after every step; see `distributed`.
     resume: path of a snapshot, written before the first step, after every 100th and after the last. Where it exists,
     the training goes on from there, and under a budget of steps ends as if it had never stopped, bit for bit (same
-    machine, same number of threads); one that was over yields nothing. OSError where the disk refuses a snapshot.
+    machine; the snapshot says on how many threads and in which precision). One that was over yields nothing. OSError
+    where the disk refuses a snapshot.
+    loss: function of (ddpm, x_0, y) → scalar, in the place of `ddpm.loss`: x_0 is (B, 1, 28, 28) in [−1, 1], y (B,)
+    integers. `ddpm.errors` is what most begin with. What it draws has to come from a generator of its own.
+    optimizer: function of the parameters → optimizer, in the place of AdamW. Its learning rates rise and fall as
+    config.lr would; config.weight_decay is left to it.
     Raises ValueError at the call, before any work; for a snapshot that is damaged or another training's, too.
     """
-    if not isinstance(ddpm, DDPM):
-        raise ValueError(f"ddpm must be a DDPM, got {ddpm!r:.60}")
-    if not isinstance(config, TrainConfig):
-        raise ValueError(f"config must be a TrainConfig, got {config!r:.60}")
-    check_generator(generator)
-    images, labels = _tensors_of(train_set, ddpm.num_classes)
-    if len(images) < world_size():
-        raise ValueError(f"train_set must hold an image for each of {world_size()} processes")
-    snapshot = None if resume is None else Snapshot(as_path("resume", resume), ddpm, images, labels, config)
+    guards.instance("ddpm", ddpm, DDPM, "a DDPM")
+    guards.instance("config", config, TrainConfig, "a TrainConfig")
+    guards.generator_or_none("generator", generator)
+    guards.function_or_none("loss", loss, "(ddpm, x_0, y) → scalar")
+    guards.function_or_none("optimizer", optimizer, "of the parameters → optimizer")
+    images, labels = guards.picture_set("train_set", train_set, ddpm.num_classes, least=world_size())
+    snapshot = None
+    if resume is not None:
+        snapshot = Snapshot(guards.path("resume", resume), ddpm, images, labels, config, loss)
     device = torch.device(device or best_device())
-    return _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot)
+
+    def steps() -> Iterator[TrainRecord]:
+        ddpm.to(device)
+        raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
+        descend = _adamw(config) if optimizer is None else optimizer
+        descent = guards.instance("optimizer's answer", descend(raw.unet.parameters()), torch.optim.Optimizer, "one")
+        highest = [group["lr"] for group in descent.param_groups]
+
+        # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
+        average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
+        average.module = ddpm.unet  # average straight into the caller's model
+
+        # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
+        state = TrainState(raw.unet, average, descent, own_generator(generator))
+        loss_of = shared_loss(raw, loss or (lambda raw, x_0, y: raw.loss(x_0, y, config.p_uncond, state.generator)))
+
+        if snapshot is not None:
+            snapshot.begin(state, device)
+        start = time.perf_counter() - state.seconds
+        progress = config.progress(state.step, state.seconds)
+        while progress < 1:
+            for group, lr in zip(descent.param_groups, highest, strict=True):
+                group["lr"] = config.lr_at(progress, lr)
+            lr = descent.param_groups[0]["lr"]
+            with fair_threads(state.threads):
+                chosen = _next_batch(state, len(images), config.batch_size)
+                x_0 = to_signed(images[chosen].to(device))
+                with autocast(device, state.bf16):
+                    value = loss_of(x_0, labels[chosen].to(device))
+                descent.zero_grad()
+                value.backward()
+                descent.step()
+                average.update_parameters(raw.unet)
+
+            state.step += 1
+            state.seconds = time.perf_counter() - start
+            progress = from_rank_0(config.progress(state.step, state.seconds))
+            if snapshot is not None and (state.step % EVERY == 0 or progress >= 1):
+                snapshot.write(state)
+            images_per_s = state.step * len(chosen) * world_size() / state.seconds
+            record = TrainRecord(state.step, state.seconds, value.item(), lr, images_per_s, ddpm, raw)
+            if writer is not None:
+                writer.add_scalar("loss", record.loss, record.step)
+                writer.add_scalar("lr", lr, record.step)
+            yield record
+
+    return steps()
 
 
-def _training_steps(ddpm, images, labels, config, generator, writer, device, snapshot) -> Iterator[TrainRecord]:
-    ddpm.to(device)
-    raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
-    optimizer = torch.optim.AdamW(raw.unet.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-    # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
-    average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
-    average.module = ddpm.unet  # average straight into the caller's model
-
-    # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
-    loss_of = shared_loss(raw)
-    state = TrainState(raw.unet, average, optimizer, own_generator(generator))
-
-    if snapshot is not None:
-        snapshot.begin(state)
-    start = time.perf_counter() - state.seconds
-    progress = config.progress(state.step, state.seconds)
-    while progress < 1:
-        lr = config.lr_at(progress)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        chosen = _next_batch(state, len(images), config.batch_size)
-        x_0 = images[chosen].to(device) * 2 - 1  # [0, 1] → [−1, 1]
-        with autocast(device):
-            loss = loss_of(x_0, labels[chosen].to(device), config.p_uncond, state.generator)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        average.update_parameters(raw.unet)
-
-        state.step += 1
-        state.seconds = time.perf_counter() - start
-        progress = from_rank_0(config.progress(state.step, state.seconds))
-        if snapshot is not None and (state.step % EVERY == 0 or progress >= 1):
-            snapshot.write(state)
-        images_per_s = state.step * len(chosen) * world_size() / state.seconds
-        record = TrainRecord(state.step, state.seconds, loss.item(), lr, images_per_s, ddpm, raw)
-        if writer is not None:
-            writer.add_scalar("loss", record.loss, record.step)
-            writer.add_scalar("lr", lr, record.step)
-        yield record
+def _adamw(config: TrainConfig) -> Callable[[Iterable[Tensor]], torch.optim.Optimizer]:
+    return partial(torch.optim.AdamW, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _ema(decay: float):
@@ -195,15 +204,3 @@ def _next_batch(state: TrainState, n: int, batch_size: int) -> Tensor:
     if first == 0:
         state.order = from_rank_0(draw(torch.randperm, (n,), state.generator).cpu())
     return state.order[rank() :: world_size()][first : first + batch_size]
-
-
-def _tensors_of(train_set: TensorDataset, num_classes: int) -> tuple[Tensor, Tensor]:
-    if not isinstance(train_set, TensorDataset) or len(train_set.tensors) != 2:
-        raise ValueError(f"train_set must be a TensorDataset of images and labels, got {train_set!r:.60}")
-    images, labels = train_set.tensors
-    if not is_float(images) or images.shape[1:] != (1, 28, 28) or len(images) == 0:
-        raise ValueError(f"train_set's images must be floats of shape (N, 1, 28, 28), N ≥ 1, got {describe(images)}")
-    if not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError(f"train_set's images must lie in [0, 1], got {images.min():g} … {images.max():g}")
-    label_rows(labels, num_classes, batch=len(images), name="train_set's labels")
-    return images, labels

@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -48,24 +49,24 @@ def rank() -> int:
     return dist.get_rank() if _several() else 0
 
 
-def shared_loss(ddpm: DDPM) -> Callable[..., Tensor]:
-    """ddpm.loss, whose backward leaves the mean gradient of all processes in each of them.
+def shared_loss(ddpm: DDPM, loss: Callable[[DDPM, Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x_0, y) → loss(ddpm, x_0, y), whose backward leaves the mean gradient of all processes in each of them.
 
     ddpm: every process gets the weights of rank 0's. With equal shares, the mean of the gradients is the gradient
     of one batch that is world_size times as large, but for BatchNorm: each process normalises its own batch.
     """
-    return DistributedDataParallel(_Loss(ddpm)) if _several() else ddpm.loss
+    return DistributedDataParallel(_Loss(ddpm, loss)) if _several() else partial(loss, ddpm)
 
 
 class _Loss(nn.Module):
     """The loss as a forward, which is what DistributedDataParallel can wrap."""
 
-    def __init__(self, ddpm: DDPM):
+    def __init__(self, ddpm: DDPM, loss: Callable[[DDPM, Tensor, Tensor], Tensor]):
         super().__init__()
-        self.ddpm = ddpm
+        self.ddpm, self.loss = ddpm, loss
 
-    def forward(self, *arguments) -> Tensor:
-        return self.ddpm.loss(*arguments)
+    def forward(self, x_0: Tensor, y: Tensor) -> Tensor:
+        return self.loss(self.ddpm, x_0, y)
 
 
 def own_generator(generator: torch.Generator | None) -> torch.Generator | None:

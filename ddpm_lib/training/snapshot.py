@@ -3,6 +3,9 @@
 A snapshot is a safetensors file with a SHA-256, as a checkpoint is, and is written all or nothing. It also says which
 training it belongs to: a snapshot of other data, of another network or config is refused.
 
+The last bits of a training depend on the number of threads and on the precision. A snapshot holds both, and a training
+that goes on follows them. It is refused where the user has fixed another number of threads.
+
 None is written when the loop is left: within a step there is no state to keep, and Python closes an abandoned
 generator when it likes, perhaps when another has gone on from the file already. What a stop costs is up to EVERY steps
 of time, never the result.
@@ -11,15 +14,17 @@ of time, never the result.
 import dataclasses
 import hashlib
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.files import first_of, read_tensors, write_tensors
+from ddpm_lib.precision import fair_threads, has_fast_bf16, users_threads
 from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
 KIND = "snapshot"
@@ -28,7 +33,11 @@ EVERY = 100  # steps from one snapshot to the next: what a kill can cost
 
 @dataclasses.dataclass
 class TrainState:
-    """What changes from step to step. order: (N,) long, this epoch's order of the images; seconds: trained so far."""
+    """What changes from step to step, and what must not.
+
+    order: (N,) long, this epoch's order of the images. seconds: trained so far. threads, bf16: fixed where a snapshot
+    promises the same bits; None leaves them to the load and to the kind of processor.
+    """
 
     network: nn.Module
     average: AveragedModel
@@ -37,40 +46,55 @@ class TrainState:
     order: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     step: int = 0
     seconds: float = 0.0
+    threads: int | None = None
+    bf16: bool | None = None
 
 
 class Snapshot:
     """The snapshot file of one training.
 
-    path: read here where it exists. ddpm, images, labels, config: the training it has to belong to, but for the
-    weights of ddpm. Raises ValueError naming the path where the file is damaged, or not that training's.
+    path: read here where it exists. ddpm, images, labels, config, loss: the training it has to belong to, but for the
+    weights of ddpm. Raises ValueError naming the path where the file is damaged, or not that training's, or where the
+    user has fixed another number of threads.
     """
 
-    def __init__(self, path: str | os.PathLike, ddpm: DDPM, images: Tensor, labels: Tensor, config: object):
-        self.path = Path(path)
-        self.training = _identity(ddpm, images, labels, config)
-        self.tensors = {}
+    def __init__(self, path: Path, ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None):
+        self.path = path
+        self.training = _identity(ddpm, images, labels, config, loss)
+        self.tensors, self.header = {}, {}
         if self.path.exists():
-            self.tensors, header = read_tensors(self.path, KIND)
-            other = [
-                f"its {k} was {header.get(k)!s:.200}, now {v}" for k, v in self.training.items() if header.get(k) != v
-            ]
-            if other:
-                raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
+            self.tensors, self.header = read_tensors(self.path, KIND)
+            self._refuse_another(self.training)
+            fixed, threads = users_threads(), self.header.get("threads")
+            if fixed and threads != str(torch.get_num_threads()):
+                raise ValueError(
+                    f"{self.path} was written by a training on {threads} threads, which goes on with the same number "
+                    f"only; {fixed} says {torch.get_num_threads()}"
+                )
         step = float(self.tensors.get("step", -1))
         if from_rank_0(step) != step:
             raise ValueError(f"{self.path} must be on a disk that all processes share: rank 0 sees another file there")
 
-    def begin(self, state: TrainState) -> None:
+    def _refuse_another(self, training: dict[str, str]) -> None:
+        header = self.header
+        other = [f"its {k} was {header.get(k)!s:.200}, now {v}" for k, v in training.items() if header.get(k) != v]
+        if other:
+            raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
+
+    def begin(self, state: TrainState, device: torch.device) -> None:
         """Bring a state that has just begun to where the file's was, bit for bit; without a file, write the first."""
         if state.generator is None:  # torch's own is not ours to set back
             state.generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        self.training["optimizer"] = _say_optimizer(state.optimizer)
         if not self.tensors:
+            with fair_threads():
+                state.threads, state.bf16 = torch.get_num_threads(), has_fast_bf16(device)
             self.write(state)  # a disk that refuses does so now; and the same call again begins with the same weights
             return
+        self._refuse_another(self.training)
         try:
             self._restore(state)
-        except (KeyError, IndexError, TypeError, RuntimeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
         self.tensors = {}  # they need not fill the memory while the training runs
 
@@ -80,15 +104,19 @@ class Snapshot:
 
         state.network.load_state_dict(part("network."))
         state.average.load_state_dict(part("average."))
-        for i, parameter in enumerate(state.network.parameters()):
+        parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+        for i, parameter in enumerate(parameters):
             # Moments have the memory layout of their parameter (channels_last): the fused optimizer relies on it.
             state.optimizer.state[parameter] = {
-                name: torch.empty_like(parameter).copy_(saved) if saved.ndim else saved.to(parameter.device)
+                name: torch.empty_like(parameter).copy_(saved)
+                if saved.shape == parameter.shape
+                else saved.to(parameter.device)
                 for name, saved in part(f"optimizer.{i}.").items()
             }
         state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state reads from a storage's start
         state.order = self.tensors["order"]
         state.step, state.seconds = int(self.tensors["step"]), float(self.tensors["seconds"])
+        state.threads, state.bf16 = int(self.header["threads"]), self.header["precision"] == "bfloat16"
 
     def write(self, state: TrainState) -> None:
         """Rank 0 writes the file, all or nothing. Raises OSError where the disk refuses; the old file stays."""
@@ -101,14 +129,15 @@ class Snapshot:
         tensors |= {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
         for i, moments in state.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in moments.items()}
+            tensors |= {f"optimizer.{i}.{name}": _as_tensor(name, moment) for name, moment in moments.items()}
         if rank() == 0:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            write_tensors(self.path, KIND, tensors, self.training)
+            how = {"threads": str(state.threads), "precision": "bfloat16" if state.bf16 else "float32"}
+            write_tensors(self.path, KIND, tensors, self.training | how)
 
 
-def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object) -> dict[str, str]:
-    """What a training is, as text to compare: its config, number of processes, and digests of model and data."""
+def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None) -> dict[str, str]:
+    """What a training is, as text to compare: config, loss, number of processes, and digests of model and data."""
     shapes = {name: tuple(tensor.shape) for name, tensor in ddpm.unet.state_dict().items()}
     model = json.dumps([shapes, ddpm.prediction, ddpm.schedule.beta.tolist()])
     data = hashlib.sha256()
@@ -116,7 +145,22 @@ def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object) -> dic
         data.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return {
         "config": json.dumps(dataclasses.asdict(config), sort_keys=True, default=float),  # NumPy's numbers, too
+        "loss": "DDPM.loss" if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__),
         "model": hashlib.sha256(model.encode()).hexdigest(),
         "data": data.hexdigest(),
         "processes": str(world_size()),
     }
+
+
+def _say_optimizer(optimizer: torch.optim.Optimizer) -> str:
+    """The kind of an optimizer with its settings, but for the learning rate, which moves."""
+    settings = [
+        {name: value for name, value in group.items() if name not in ("params", "lr")} | {"of": len(group["params"])}
+        for group in optimizer.param_groups
+    ]
+    return f"{type(optimizer).__name__} {json.dumps(settings, sort_keys=True, default=str)}"
+
+
+def _as_tensor(name: str, moment: object) -> Tensor:
+    """What an optimizer keeps of a parameter. Raises ValueError where that is no tensor: it can't be stored."""
+    return guards.instance(f"the optimizer's {name}", moment, Tensor, "a tensor, so that a snapshot can hold it")

@@ -1,0 +1,434 @@
+"""What an argument must be: one sentence for every refusal, and the only file that writes one.
+
+A guard takes an argument's name and its value, returns the value, and raises ValueError where it can't be used. The
+error says the name, what is allowed and what came. Public functions ask their guards once, at the border; within
+`inside()` no guard asks again.
+"""
+
+import functools
+import inspect
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
+from numbers import Integral, Real
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
+LARGEST_W = 1e6  # far beyond use; a much larger w overflows float32, and inf − inf is no picture
+
+_is_inside: ContextVar[bool] = ContextVar("is_inside", default=False)
+
+
+@contextmanager
+def inside() -> Iterator[None]:
+    """Within it the guards let everything pass: a public call has asked them already, and now uses other public calls.
+
+    A step of sampling calls the model with tensors that it made itself. To look at them again costs more than the
+    arithmetic on them, and on a GPU each look waits for all that is still running there.
+    """
+    token = _is_inside.set(True)
+    try:
+        yield
+    finally:
+        _is_inside.reset(token)
+
+
+def guard(function: Callable) -> Callable:
+    """Mark a guard, which takes a name and a value: within `inside()` it gives the value back unseen."""
+
+    @functools.wraps(function)
+    def asked(name: str, value: object, *allowed: object, **more: object) -> object:
+        return value if _is_inside.get() else function(name, value, *allowed, **more)
+
+    return asked
+
+
+def describe(value: object) -> str:
+    """A tensor's shape and dtype, or the type and repr of anything else: for error messages."""
+    if isinstance(value, Tensor):
+        return f"shape {tuple(value.shape)}, {value.dtype}"
+    return f"{type(value).__name__} {value!r:.60}"
+
+
+# ---------------------------------------------------------------------------- numbers and texts
+
+
+def is_finite(value: object) -> bool:
+    """Whether value is a number that a float can hold."""
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # an int like 10**400
+        return False
+
+
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether value is an integer ≥ least; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+
+
+@guard
+def count(name: str, value: int, least: int = 1, most: int | None = None) -> int:
+    """An integer from least to most."""
+    if not is_count(value, least) or (most is not None and value > most):
+        raise ValueError(
+            f"{name} must be an integer ≥ {least}{f' and ≤ {most:,}' if most is not None else ''}, got {value!r:.60}"
+        )
+    return value
+
+
+@guard
+def within(name: str, value: float, interval: str) -> float:
+    """A number in an interval, written as on paper: "[0, 1)" holds 0 but not 1."""
+    low, high = map(float, interval[1:-1].split(","))
+    ends = ((low,) if interval[0] == "[" else ()) + ((high,) if interval[-1] == "]" else ())
+    if not is_finite(value) or not (low < value < high or value in ends):
+        raise ValueError(f"{name} must lie in {interval}, got {value!r:.60}")
+    return value
+
+
+@guard
+def finite(name: str, value: float, above: float | None = None, least: float | None = None) -> float:
+    """A finite number > above, or ≥ least."""
+    if not is_finite(value) or (above is not None and value <= above) or (least is not None and value < least):
+        limit = f" > {above}" if above is not None else f" ≥ {least}" if least is not None else ""
+        raise ValueError(f"{name} must be a finite number{limit}, got {value!r:.60}")
+    return value
+
+
+@guard
+def either(name: str, value: object, other: str, its: object) -> object:
+    """Of two arguments exactly one is given, and the other is None."""
+    if (value is None) == (its is None):
+        raise ValueError(f"give exactly one of {name} and {other}, got {name}={value!r}, {other}={its!r}")
+    return value
+
+
+@guard
+def choice(name: str, value: object, allowed: Sequence, also: str = "") -> object:
+    """One of the allowed values. also: text for the error that says what else would do."""
+    if not isinstance(value, type(allowed[0])) or value not in allowed:
+        raise ValueError(f"{name} must be {also}one of {tuple(allowed)}, got {value!r:.60}")
+    return value
+
+
+@guard
+def instance(name: str, value: object, kind: type, what: str) -> object:
+    """An object of a class, which the error calls `what`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {what}, got {value!r:.60}")
+    return value
+
+
+@guard
+def size(name: str, value: int) -> int:
+    """An int ≥ 1, of Python's own type: a checkpoint holds it as JSON, which knows no other."""
+    if not isinstance(value, int) or not is_count(value):
+        raise ValueError(f"{name} must be an integer ≥ 1, got {value!r:.60}")
+    return value
+
+
+@guard
+def widths(name: str, value: Sequence[int]) -> tuple[int, int, int]:
+    """Three integers ≥ 1, as a tuple."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else ()
+    if len(sizes) != 3 or not all(isinstance(width, int) and is_count(width) for width in sizes):
+        raise ValueError(f"{name} must be three integers ≥ 1, got {value!r:.60}")
+    return sizes
+
+
+@guard
+def function_or_none(name: str, value: Callable | None, form: str) -> Callable | None:
+    """A function, or None. form: what it takes and returns, for the error."""
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} must be None or a function {form}, got {value!r:.60}")
+    return value
+
+
+@guard
+def path(name: str, value: str | os.PathLike) -> Path:
+    """A path that can name a file, as a Path."""
+    if not isinstance(value, str | os.PathLike) or not Path(value).name or "\0" in str(value):
+        raise ValueError(f"{name} must be a path that names a file, got {value!r:.60}")
+    return Path(value).expanduser()
+
+
+@guard
+def folder_or_none(name: str, value: str | os.PathLike | None) -> Path | None:
+    """The path of a folder as a Path, or None."""
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be the path of a folder or None, got {value!r:.60}")
+    return None if value is None else Path(value).expanduser()
+
+
+@guard
+def json_dict(name: str, value: Mapping) -> str:
+    """A dict that JSON can hold, as JSON."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a dict that JSON can hold, got {value!r:.60}")
+    try:
+        return json.dumps(dict(value), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name} must be a dict that JSON can hold: {error}") from None
+
+
+# ---------------------------------------------------------------------------- tensors
+
+
+def is_float(x: object) -> bool:
+    """Whether x is a tensor of a float type that torch computes with."""
+    return isinstance(x, Tensor) and x.dtype in FLOATS
+
+
+@guard
+def images(name: str, x: Tensor) -> Tensor:
+    """(B, 1, 28, 28) float, B ≥ 1."""
+    if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
+        raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
+    return x
+
+
+@guard
+def pixels(name: str, x: Tensor) -> Tensor:
+    """(B, 1, 28, 28) float in [0, 1], B ≥ 1."""
+    images(name, x)
+    if not (x.min() >= 0 and x.max() <= 1):  # not (…), so that NaN is refused too
+        raise ValueError(f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}")
+    return x
+
+
+@guard
+def shaped_as(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
+    """A float tensor of the same shape as another argument, whose name is `first`."""
+    if not is_float(x) or x.shape != other.shape:
+        raise ValueError(f"{name} must be a float tensor shaped as {first} {tuple(other.shape)}, got {describe(x)}")
+    return x
+
+
+@guard
+def times(name: str, t: Tensor, batch: int, T: int) -> Tensor:
+    """(batch,) long, 1 … T."""
+    if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):
+        raise ValueError(f"{name} must be a long tensor of shape ({batch},), got {describe(t)}")
+    if batch and not 1 <= int(t.min()) <= int(t.max()) <= T:
+        raise ValueError(f"{name} must lie in 1…{T}, got {int(t.min())} … {int(t.max())}")
+    return t
+
+
+@guard
+def noised(name: str, x: Tensor, t: Tensor, T: int, **alike: Tensor) -> Tensor:
+    """What the schedule's equations take: an image x (B, C, H, W), t (B,) in 1 … T, and more images of that shape."""
+    if not is_float(x) or x.ndim != 4:
+        raise ValueError(f"{name} must be a float tensor of shape (B, C, H, W), got {describe(x)}")
+    for other, image in alike.items():
+        shaped_as(other, image, name, x)
+    times("t", t, len(x), T)
+    return x
+
+
+@guard
+def earlier(name: str, s: Tensor, t: Tensor) -> Tensor:
+    """Times s (B,) with 0 ≤ s < t."""
+    if not isinstance(s, Tensor) or s.dtype != torch.long or s.shape != t.shape or (s < 0).any() or (s >= t).any():
+        raise ValueError(f"{name} must be a long tensor shaped as t with 0 ≤ s < t, got {describe(s)}")
+    return s
+
+
+@guard
+def betas(name: str, beta: Tensor) -> Tensor:
+    """(T,) float, T ≥ 2, each in (0, 1), and so small that ᾱ_T is a float32 above 0."""
+    if not is_float(beta) or beta.ndim != 1:
+        raise ValueError(f"{name} must be a float tensor of shape (T,), got {describe(beta)}")
+    if len(beta) < 2:
+        raise ValueError(f"T must be at least 2, got {len(beta)} entries of {name}")
+    beta = beta.detach().cpu().float()
+    if not ((beta > 0) & (beta < 1)).all():
+        raise ValueError(f"{name} must lie in (0, 1), got {beta.min():g} … {beta.max():g}")
+    log_alpha_bar_T = torch.log1p(-beta.double()).sum()
+    if log_alpha_bar_T < math.log(torch.finfo(torch.float32).tiny):
+        raise ValueError(
+            f"{name} is so large that alpha_bar_T = exp({log_alpha_bar_T:.0f}) underflows to 0; "
+            f"use smaller {name} or fewer steps T"
+        )
+    return beta
+
+
+@guard
+def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
+    """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
+
+    batch: the B that is expected; None is any. What torch.as_tensor can turn into a tensor is one.
+    """
+    try:
+        y = torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be a tensor of labels, got {y!r:.60}") from error
+    if y.ndim not in (1, 2) or len(y) == 0:
+        raise ValueError(f"{name} must be (B,) integers or (B, {num_classes}) rows with B ≥ 1, got {describe(y)}")
+    if batch is not None and len(y) != batch:
+        raise ValueError(f"{name} must hold one label for each of the {batch} images, got {len(y)}")
+    if y.ndim == 1:
+        if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+            raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
+        y = y.long()
+        if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
+            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
+        return y
+    if y.shape[1] != num_classes or not is_float(y):
+        raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
+    total = y.sum(dim=1)
+    if not ((y >= 0).all() and ((total == 0) | ((total - 1).abs() < 1e-3)).all()):
+        raise ValueError(f"each row of {name} must be ≥ 0 and sum to 1, or be all zero for no label")
+    return y
+
+
+@guard
+def ends_of_changes(name: str, rows: Tensor) -> Tensor:
+    """Two or more label rows, none of them a row of no label."""
+    if len(rows) < 2:
+        raise ValueError(f"{name} must be at least 2, got {len(rows)}: there is nothing to morph into")
+    if (rows.sum(dim=1) == 0).any():
+        raise ValueError(f"{name} must not hold rows of no label: a mixture with one does not sum to 1")
+    return rows
+
+
+@guard
+def whole_numbers(name: str, y: Tensor) -> Tensor:
+    """(n,) integers of any range, n ≥ 1."""
+    if not isinstance(y, Tensor) or y.ndim != 1 or y.is_floating_point() or len(y) == 0:
+        raise ValueError(f"{name} must be integers of shape (n,), n ≥ 1, got {describe(y)}")
+    return y
+
+
+@guard
+def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
+    """More rows than a number, for a reason that the error says."""
+    if len(x) <= more_than:
+        raise ValueError(f"{name} must be more than {more_than}, got {len(x)}: {reason}")
+    return x
+
+
+@guard
+def digits(name: str, y: Tensor, batch: int) -> Tensor:
+    """(batch,) integers 0 … 9: digits that were asked for. A row may be a mixture, of which no reading is right."""
+    y = labels(name, y, 10, batch)
+    if y.ndim != 1:
+        raise ValueError(f"{name} must be integers of shape ({batch},), got {describe(y)}")
+    return y
+
+
+@guard
+def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
+    """A float or a (batch,) tensor, finite, which is within ±10⁶ here: in float32, ε̂ of a much larger w is ∞ − ∞."""
+    if isinstance(w, Tensor) and w.ndim == 0:
+        w = w.item()
+    if isinstance(w, Tensor):
+        fits = w.shape == (batch,) and not w.is_complex() and (w.float().abs() <= LARGEST_W).all()
+    else:
+        fits = is_finite(w) and abs(float(w)) <= LARGEST_W
+    if not fits:
+        what = describe(w) if isinstance(w, Tensor) else f"{w!r:.60}"
+        raise ValueError(f"{name} must be a finite number or a finite tensor of shape ({batch},), got {what}")
+    return w if isinstance(w, Tensor) else float(w)
+
+
+@guard
+def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generator | None:
+    """A source of random numbers; None is torch's own."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}")
+    return value
+
+
+# ---------------------------------------------------------------------------- models, samplers, data
+
+
+@guard
+def denoiser(name: str, value: object) -> object:
+    """A DDPM, or what has the two things that a sampler needs of one."""
+    if not hasattr(value, "predict_noise") or not hasattr(value, "schedule"):
+        raise ValueError(f"{name} must be a DDPM, or have its predict_noise and schedule, got {value!r:.60}")
+    return value
+
+
+@guard
+def falling_times(name: str, steps: int | Sequence[int], T: int) -> int | list[int]:
+    """A number of steps, 1 … T, or the times themselves: a list that falls strictly from T to 0."""
+    if isinstance(steps, Tensor) and steps.ndim == 1:
+        steps = steps.tolist()
+    if isinstance(steps, Sequence) and not isinstance(steps, str):
+        falling = all(is_count(t, least=0) for t in steps) and all(t > s for t, s in pairwise(steps))
+        if len(steps) < 2 or not falling or steps[0] != T or steps[-1] != 0:
+            raise ValueError(f"{name} as a list must be whole numbers that fall from T = {T} to 0, got {steps!r:.60}")
+        return [int(t) for t in steps]
+    if not is_count(steps) or steps > T:
+        raise ValueError(f"{name} must be an integer in 1…{T}, or a list of times from {T} to 0, got {steps!r:.60}")
+    return steps
+
+
+@guard
+def step_function(name: str, sampler: str | Callable, known: Sequence[str]) -> str | Callable:
+    """The name of a known sampler, or a function that takes the six arguments of a step."""
+    form = "(schedule, x_t, x_0_hat, t, s, z)"
+    if not callable(sampler):
+        return choice(name, sampler, known, also=f"a step function {form} or ")
+    try:
+        inspect.signature(sampler).bind(*range(6))
+    except ValueError:  # a built-in, which doesn't say what it takes
+        pass
+    except TypeError as error:
+        raise ValueError(f"{name} as a function must take {form}, got {sampler!r:.60}: {error}") from None
+    return sampler
+
+
+@guard
+def eta(name: str, value: float, sampler: object) -> float:
+    """How much noise DDIM adds on the way; no other sampler can be told."""
+    if not isinstance(value, Real) or not 0 <= value <= (1 if sampler == "ddim" else 0):
+        raise ValueError(f'{name} must lie in [0, 1] for "ddim" and be 0 for other samplers, got {value!r:.60}')
+    return value
+
+
+@guard
+def interval(name: str, value: tuple[int, int] | None, T: int) -> tuple[float, float]:
+    """The times (t_min, t_max) at which guidance acts; None is 1 … T."""
+    if value is None:
+        return 1, T
+    try:
+        t_min, t_max = value
+        ordered = isinstance(t_min, Real) and isinstance(t_max, Real) and t_min <= t_max
+    except (TypeError, ValueError):
+        ordered = False
+    if not ordered:
+        raise ValueError(f"{name} must be None or (t_min, t_max) with t_min ≤ t_max, got {value!r:.60}")
+    if t_min > T or math.ceil(max(t_min, 0)) > min(t_max, T):  # no time lies in it: shares of T, perhaps
+        raise ValueError(f"{name} must be times on the scale 1…{T}, got {value!r:.60}")
+    return t_min, t_max
+
+
+@guard
+def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
+    """Noise to start from: an image for each of the labels, or one that all share. None leaves it to be drawn."""
+    if x_T is not None and len(images(name, x_T)) not in (1, batch):
+        raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x_T)}")
+    return x_T
+
+
+@guard
+def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple[Tensor, Tensor]:
+    """Images and labels of a TensorDataset: (N, 1, 28, 28) float in [0, 1] and N labels, N ≥ least."""
+    tensors = getattr(value, "tensors", ())
+    if not isinstance(value, torch.utils.data.TensorDataset) or len(tensors) != 2:
+        raise ValueError(f"{name} must be a TensorDataset of images and labels, got {value!r:.60}")
+    x, y = tensors
+    pixels(f"{name}'s images", x)
+    labels(f"{name}'s labels", y, num_classes, batch=len(x))
+    if len(x) < least:
+        raise ValueError(f"{name} must hold an image for each of {least} processes")
+    return x, y
