@@ -56,8 +56,8 @@ test-papermill: .venv/test
 
 # What make test does with fewer kills, calls and files.
 stress: .venv/test
-	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/test_snapshot.py \
-		tests/test_fuzz.py tests/test_checkpoint.py tests/test_data.py tests/test_mirror.py tests/test_determinism.py $(ARGS)
+	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/training tests/checkpoint tests/data \
+		tests/package/test_fuzz.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain

@@ -1,7 +1,7 @@
 """The tests on other Pythons, and with the oldest of all that pyproject.toml allows: `make versions`.
 
     nox -s "tests(python='3.12', versions='pinned')"   one of them; `nox -l` lists all
-    nox ... -- tests/test_ddpm.py                      arguments for pytest
+    nox ... -- tests/engine                            arguments for pytest
 
 Each environment takes up to 6 GB (torch brings CUDA along), so it is deleted when its tests are over.
 """

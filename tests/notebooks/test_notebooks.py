@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from ddpm_lib import load_checkpoint
 from ddpm_lib.course import checks
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def read(path):

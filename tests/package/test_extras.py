@@ -11,7 +11,7 @@ import pytest
 
 from ddpm_lib.extras import needed_by
 
-EXTRAS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+EXTRAS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
 ]
 # As they are imported. Each is what one of the extras brings, or what such a package brings along.

@@ -1,6 +1,6 @@
-"""What each process of tests/test_distributed.py does under torchrun: train, write down what it saw; rank 1 then fails.
+"""What each process of test_distributed.py does under torchrun: train, write down what it saw; rank 1 then fails.
 
-python -m torch.distributed.run --standalone --nproc_per_node=2 tests/distributed_worker.py FOLDER
+python -m torch.distributed.run --standalone --nproc_per_node=2 tests/training/distributed_worker.py FOLDER
 """
 
 import sys

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from ddpm_lib.course.speed import training_speed
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

@@ -117,9 +117,9 @@ def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, "w must"), ({"digit": 10}, "labels"),
-     ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "2 steps"), ({"guidance_interval": (9, 1)}, "guid"),
-     ({"view": "mix", "share": 1.5}, "labels")],
+    [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, r"^w\b"), ({"digit": 10}, "labels"),
+     ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "steps"),
+     ({"guidance_interval": (9, 1)}, "guidance_interval"), ({"view": "mix", "share": 1.5}, "labels")],
 )  # fmt: skip
 def test_states_that_make_no_sense_are_refused(tiny_ddpm, wrong, message):
     with pytest.raises(ValueError, match=message):
@@ -284,7 +284,7 @@ def test_threads_may_share_the_panel(lab):
 
 @pytest.mark.parametrize("wrong", [None, 3, torch.nn.Linear(2, 2)])
 def test_what_is_no_model_is_refused(wrong):
-    with pytest.raises(ValueError, match="ddpm must be a DDPM"):
+    with pytest.raises(ValueError, match=r"^ddpm\b.*DDPM"):
         GuidanceLab(wrong)
 
 
@@ -304,5 +304,5 @@ def test_a_page_without_a_kernel_shows_a_predictions_options_whole():
 
 @pytest.mark.parametrize("options", [(), ("one",), ("one", ""), ("one", 2), (["one", "two"],)])
 def test_a_prediction_needs_texts_to_choose_from(options):
-    with pytest.raises(ValueError, match="two or more texts"):
+    with pytest.raises(ValueError, match="texts"):
         predict(*options)

@@ -1,16 +1,16 @@
-"""The museum of bugs: each bug of notebooks/museum.toml, planted into a copy of the package, is caught by its tests.
+"""The museum of bugs: each bug of museum.toml, planted into a copy of the package, is caught by its tests.
 
 The list of bugs is the list of test cases. One process runs them all, each against a copy of its own, because
 importing torch once for each would take longer than all of the tests. And the repairs that notebook 09 asks for.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
@@ -18,14 +18,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import ddpm_lib
-from ddpm_lib.course import checks
+from ddpm_lib.course import checks, museum
 
-TESTS = Path(__file__).parent
-PACKAGE = Path(ddpm_lib.__file__).parent
-NOTEBOOKS = TESTS.parent / "notebooks"
-BUGS = tomllib.loads((NOTEBOOKS / "museum.toml").read_text(encoding="utf-8"))["bug"]
-every_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug["name"])
+TESTS = Path(__file__).parents[1]
+NOTEBOOK = TESTS.parent / "notebooks" / "09_museum_of_bugs.ipynb"
+every_bug = pytest.mark.parametrize("entry", museum.LISTED, ids=lambda entry: entry["name"])
 
 # Runs in a process of its own, in a folder that holds one copy of the repository's code for each run.
 RUNNER = """
@@ -61,27 +58,31 @@ Path("found.json").write_text(json.dumps(found))
 
 def copy_of_the_code(folder, bug=None):
     """Package, tests and settings, with the bug planted."""
-    shutil.copytree(PACKAGE, folder / "ddpm_lib", ignore=shutil.ignore_patterns("__pycache__", "checkpoints"))
-    (folder / "tests").mkdir()
-    for test in TESTS.glob("*.py"):
-        shutil.copy(test, folder / "tests")
+    shutil.copytree(museum.PACKAGE, folder / "ddpm_lib", ignore=shutil.ignore_patterns("__pycache__", "checkpoints"))
+    shutil.copytree(TESTS, folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(TESTS.parent / "pyproject.toml", folder)
     if bug:
-        file = folder / "ddpm_lib" / bug["file"]
-        source = file.read_text(encoding="utf-8")
-        assert source.count(bug["old"]) == 1
-        file.write_text(source.replace(bug["old"], bug["new"]), encoding="utf-8")
+        (folder / "ddpm_lib" / bug.file).write_text(bug.source, encoding="utf-8")
+
+
+def places_of(test):
+    """The test as pytest finds it, in each file of tests/ that has one of this name."""
+    paths = (path for path in sorted(TESTS.rglob("test_*.py")) if f"\ndef {test}(" in path.read_text(encoding="utf-8"))
+    return [f"{path.relative_to(TESTS.parent).as_posix()}::{test}" for path in paths]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What pytest found in each copy: name of the bug, or "no bug" → exit code, outcomes, whether the copy was used."""
     home = tmp_path_factory.mktemp("museum")
-    runs = {"no bug": sorted({f"tests/{test}" for bug in BUGS for test in bug["tests"]})}
-    runs |= {bug["name"]: [f"tests/{test}" for test in bug["tests"]] for bug in BUGS}
+    runs = {
+        "no bug": sorted({place for entry in museum.LISTED for test in entry["tests"] for place in places_of(test)})
+    }
     copy_of_the_code(home / "no bug")
-    for bug in BUGS:
-        copy_of_the_code(home / bug["name"], bug)
+    for entry in museum.LISTED:
+        with contextlib.suppress(LookupError):  # the test of this bug says it
+            copy_of_the_code(home / entry["name"], museum.find(**entry))
+            runs[entry["name"]] = [place for test in entry["tests"] for place in places_of(test)]
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
     done = subprocess.run(
         [sys.executable, "-c", RUNNER],
@@ -101,51 +102,95 @@ def test_without_a_bug_all_of_them_pass(found):
     assert run["package"]
     assert run["code"] == 0
     assert set(run["outcomes"]) == {"passed in call"}
-    assert len(run["outcomes"]) >= len(BUGS)
+    assert len(run["outcomes"]) >= len(museum.LISTED)
 
 
 @every_bug
-def test_the_bug_is_caught(bug, found):
-    run = found[bug["name"]]
+def test_the_bug_is_caught(entry, found):
+    museum.find(**entry)
+    run = found[entry["name"]]
     assert run["package"], "another ddpm_lib was tested"
     assert run["code"] == 1, "1 is pytest's code for tests that failed"
     assert run["outcomes"][-1] == "failed in call"  # in the test itself, not before it
+
+
+# ---------------------------------------------------------------------------- finding a line
+
+SOURCES = {
+    "a.py": """
+def f(x, y):
+    if x:
+        return g(x,
+                 'text')  # why
+    y = x
+    return y
+""",
+    "b.py": "y = x\nz = x\n",
+}
+
+
+def planted(old, new="pass", sources=SOURCES):
+    return museum.find("test", old, new, [], "", sources)
+
+
+def test_a_line_is_found_whatever_its_indentation_line_breaks_and_comments():
+    bug = planted('  return g(x, "text")', "  first()\n  second()")
+    assert bug.file == "a.py"
+    assert bug.old.split() == ["return", "g(x,", "'text')", "#", "why"]
+    assert bug.new == "first()\nsecond()"
+    want = SOURCES["a.py"].splitlines()
+    want[3:5] = ["        first()", "        second()"]
+    assert bug.source.splitlines() == want
+    compile(bug.source, "a.py", "exec")
+
+
+def test_several_lines_are_found_where_they_follow_each_other():
+    assert planted("y = x\nreturn y").file == "a.py"
+    assert planted("y = x\nz = x", "").source == "\n"
+
+
+def test_a_line_that_is_not_there_once_is_named_with_what_is_there():
+    with pytest.raises(LookupError, match=r"test.*2 times[^$]*a\.py line 6.*b\.py line 1[^$]*y = x"):
+        planted("y = x")
+    with pytest.raises(LookupError, match=r"test[^$]*return g\(x, 'txt'\)[^$]*a\.py line 4[^$]*return g\(x, 'text'\)"):
+        planted("return g(x, 'txt')")
 
 
 # ---------------------------------------------------------------------------- the list and the notebook
 
 
 def test_there_are_at_least_twelve_bugs_each_complete_and_once():
-    assert len(BUGS) >= 12
-    assert len({bug["name"] for bug in BUGS}) == len(BUGS)
-    for bug in BUGS:
-        assert set(bug) == {"name", "file", "old", "new", "tests", "shipped"}
-        assert bug["tests"]
-        assert bug["old"] != bug["new"]
+    assert len(museum.LISTED) >= 12
+    assert len({entry["name"] for entry in museum.LISTED}) == len(museum.LISTED)
+    for entry in museum.LISTED:
+        assert set(entry) == {"name", "old", "new", "tests", "shipped"}
+        assert entry["tests"]
+        assert entry["old"] != entry["new"]
 
 
 @every_bug
-def test_the_line_stands_in_its_file_once(bug):
-    assert (PACKAGE / bug["file"]).read_text(encoding="utf-8").count(bug["old"]) == 1
+def test_the_line_stands_in_the_package_once_and_so_does_each_test(entry):
+    assert museum.find(**entry).name == entry["name"]
+    for test in entry["tests"]:
+        assert len(places_of(test)) == 1, test
 
 
 @every_bug
-def test_the_notebook_shows_the_bug_its_test_and_its_link(bug):
-    notebook = nbformat.read(NOTEBOOKS / "09_museum_of_bugs.ipynb", 4)
+def test_the_notebook_shows_the_bug_its_test_and_its_link(entry):
+    notebook = nbformat.read(NOTEBOOK, 4)
     text = "\n".join(cell.source for cell in notebook.cells)
-    assert f'reveal("{bug["name"]}")' in text
+    assert f'reveal("{entry["name"]}")' in text
     shown = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    for test in bug["tests"]:
+    for test in entry["tests"]:
         assert test in shown
-    if bug["shipped"].startswith("https"):
-        assert bug["shipped"] in text, "the link, to click on"
+    if entry["shipped"].startswith("https"):
+        assert entry["shipped"] in text, "the link, to click on"
 
 
 def test_the_notebook_shows_no_bug_that_is_not_listed():
-    notebook = nbformat.read(NOTEBOOKS / "09_museum_of_bugs.ipynb", 4)
-    text = "\n".join(cell.source for cell in notebook.cells)
+    text = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells)
     for call in ("reveal", "planted"):
-        assert set(re.findall(rf'{call}\("([^"]+)"\)', text)) <= {bug["name"] for bug in BUGS}
+        assert set(re.findall(rf'{call}\("([^"]+)"\)', text)) <= {entry["name"] for entry in museum.LISTED}
 
 
 # ---------------------------------------------------------------------------- the repairs

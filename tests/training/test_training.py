@@ -375,7 +375,7 @@ def test_bad_settings_are_refused_by_name(name, value):
 
 @pytest.mark.parametrize("budget", [{}, {"steps": 1, "seconds": 1}])
 def test_exactly_one_budget_is_asked_for(budget):
-    with pytest.raises(ValueError, match="exactly one of steps and seconds"):
+    with pytest.raises(ValueError, match=r"steps.*seconds"):
         TrainConfig(**budget)
 
 
@@ -430,5 +430,6 @@ ddpm = DDPM(UNet(UNetConfig((8, 8, 8), 16)), NoiseSchedule.linear(T=20))
 for record in train(ddpm, data, TrainConfig(steps=60)):
     pass
 """
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    # Threads that spin while they wait starve on a busy machine, and this took half a minute there.
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)

@@ -12,22 +12,20 @@ import make_html
 import nbformat
 import numpy as np
 import pytest
-import test_browser
 import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
 from ddpm_lib import load_checkpoint, sample
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-SWEEPS = sorted((Path(__file__).parent.parent / "notebooks" / "sweeps").glob("*.ipynb"))
-DOCS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+SWEEPS = sorted((Path(__file__).parents[2] / "notebooks" / "sweeps").glob("*.ipynb"))
+DOCS = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
 STEMS = [path.stem for path in NOTEBOOKS + SWEEPS]
 PAGES = ["index", *STEMS, "glossary", "teaching", *(path.stem for path in DOCS), "repository"]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
-playwright = test_browser.playwright
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +55,9 @@ def url(site):
 
 
 @pytest.fixture(scope="module")
-def browser(playwright):
-    browser = playwright.chromium.launch(executable_path=test_browser.CHROMIUM, args=test_browser.FLAGS)
+def browser(chromium):
+    browser_type, options = chromium
+    browser = browser_type.launch(**options)
     yield browser
     browser.close()
 

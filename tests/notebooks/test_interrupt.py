@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "03_training.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_training.ipynb"
 pytestmark = [pytest.mark.notebooks, pytest.mark.filterwarnings("default")]
 
 

@@ -11,7 +11,7 @@ import pytest
 import ddpm_lib
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PAGE = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in row.strip("|").split("|")]

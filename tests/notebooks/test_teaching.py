@@ -12,7 +12,7 @@ import run_notebooks
 
 from ddpm_lib.course import checks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = [page for folder in (".", "notebooks", "benchmarks", "docs") for page in sorted((ROOT / folder).glob("*.md"))]
 ANSWER = "<details><summary>The answer to your prediction</summary>"

@@ -26,10 +26,7 @@ from PIL import Image
 from ddpm_lib import load_checkpoint
 from ddpm_lib.widgets import LabState, draw
 
-ROOT = Path(__file__).parent.parent
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 
@@ -49,21 +46,6 @@ PIXELS = """async () => {
   context.drawImage(image, 0, 0);
   return [canvas.height, canvas.width, [...context.getImageData(0, 0, canvas.width, canvas.height).data]];
 }"""
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    required = os.environ.get("DDPM_BROWSER_TEST") == "1"
-    if CHROMIUM is None:
-        message = "no chromium found; to enable the browser test: apt-get install chromium"
-        pytest.fail(message) if required else pytest.skip(message)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        message = 'playwright is missing; to enable the browser test: pip install -e ".[test]"'
-        pytest.fail(message) if required else pytest.skip(message)
-    with sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +98,18 @@ def write_setting(settings, plugin, values):
 
 
 @pytest.fixture
-def open_lab(playwright, server, tmp_path):
+def open_lab(chromium, server, tmp_path):
     """open_lab(theme): a fresh browser in which all cells of notebook 05 have run, as (page, seconds until usable)."""
     url, settings = server
+    browser_type, options = chromium
     contexts = []
 
     def open_page(theme):
         write_setting(settings, "apputils-extension/themes", {"theme": f"JupyterLab {theme}"})
-        context = playwright.chromium.launch_persistent_context(
+        context = browser_type.launch_persistent_context(
             str(tmp_path / "profile"),
-            executable_path=CHROMIUM,
             headless=True,
-            args=FLAGS,
+            **options,
             viewport={"width": 1280, "height": 1100},
             device_scale_factor=2,
         )

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from torch import distributed as dist
 
-from ddpm_lib import DDPM, UNet, command, load_checkpoint, read_metadata, train, training
+from ddpm_lib import DDPM, UNet, load_checkpoint, read_metadata, train, training
 from ddpm_lib.training import TrainConfig, distributed
+from ddpm_lib.training import __main__ as command
 from ddpm_lib.training.snapshot import TrainState
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -36,7 +37,7 @@ def torchrun(*arguments, processes=2):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder where two processes wrote what they saw (tests/distributed_worker.py), and how that ended."""
+    """The folder where two processes wrote what they saw (distributed_worker.py), and how that ended."""
     folder = tmp_path_factory.mktemp("ranks")
     return folder, torchrun(str(WORKER), str(folder))
 
@@ -161,7 +162,7 @@ def test_all_processes_take_equally_many_batches_of_different_images(n, world, b
 
 def test_a_train_set_smaller_than_the_number_of_processes_is_refused(tiny_ddpm, few_digits, monkeypatch):
     monkeypatch.setattr(training, "world_size", lambda: 49)
-    with pytest.raises(ValueError, match=r"train_set.*49 processes"):
+    with pytest.raises(ValueError, match=r"train_set.*49"):
         train(tiny_ddpm, few_digits, TrainConfig(steps=1))
 
 
@@ -219,10 +220,10 @@ def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypat
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ("--out a", "--steps --seconds is required"),
-        ("--out a --steps 1 --seconds 1", "not allowed with"),
-        ("--out a --steps 0", "steps must be"),
-        ("--out a --steps 1 --lr -1", "lr must be"),
+        ("--out a", "--steps"),
+        ("--out a --steps 1 --seconds 1", "--seconds"),
+        ("--out a --steps 0", "steps"),
+        ("--out a --steps 1 --lr -1", "lr"),
         ("--out a --steps 1 --data mine", "--data"),
         ("--steps 1", "--out"),
     ],

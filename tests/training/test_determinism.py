@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").split())
 # Numbers of the section "The same digits again".
 PIXELS, LOSS = (
