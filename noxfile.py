@@ -2,6 +2,7 @@
 
     nox -s "tests(python='3.12', versions='pinned')"   one of them; `nox -l` lists all
     nox ... -- tests/engine                            arguments for pytest
+    PYENV_VERSION=3.11.7:3.12.1:3.13.0 nox ...         where pyenv has them
 
 Each environment takes up to 6 GB (torch brings CUDA along), so it is deleted when its tests are over.
 """

@@ -11,15 +11,16 @@ import pytest
 
 from ddpm_lib.extras import needed_by
 
-EXTRAS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
 # As they are imported. Each is what one of the extras brings, or what such a package brings along.
 NOT_THE_ENGINE = [
     "IPython", "PIL", "ipykernel", "ipywidgets", "jupyterlab", "matplotlib", "mlxtend", "nbformat", "packaging",
     "pandas", "papermill", "platformdirs", "psutil", "scipy", "sklearn", "torchmetrics", "torchvision", "tqdm",
     "traitlets",
 ]  # fmt: skip
+OF_THE_LAB = {"IPython", "PIL", "ipykernel", "ipywidgets", "traitlets"}
+
 EVALUATE = """
 import torch
 from ddpm_lib.evaluation import evaluate
@@ -58,6 +59,15 @@ print(json.dumps([len(records), list(images.shape), load_checkpoint().num_classe
     assert found == [2, [2, 1, 28, 28], 10, True]
 
 
+def test_the_lab_draws_with_its_own_extra_alone():
+    code = """
+from ddpm_lib import load_checkpoint
+from ddpm_lib.widgets import GuidanceLab
+print(len(GuidanceLab(load_checkpoint()).picture.value))
+"""
+    assert run(code, without=sorted(set(NOT_THE_ENGINE) - OF_THE_LAB)) > 1000
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "code"),
     [
@@ -74,7 +84,7 @@ print(json.dumps([len(records), list(images.shape), load_checkpoint().num_classe
 def test_a_missing_package_is_named_with_the_line_that_installs_it(package, extra, code):
     message = refusal(code, without=package)
     assert re.search(rf'\b{package}\b.*pip install "ddpm_lib\[{extra}\]"', message)
-    assert extra in EXTRAS
+    assert extra in PROJECT["optional-dependencies"]
 
 
 def test_what_is_missing_may_be_a_part_of_a_package():
