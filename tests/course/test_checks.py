@@ -16,7 +16,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ddpm_lib.course import checks
+from ddpm_lib.course import checks, exercise
 from ddpm_lib.morph import morph_rows
 
 
@@ -159,7 +159,7 @@ RIGHT = {
     ],
     "ancestral_step": [stepped(), textbook_step],
     "guidance_push": [lambda c, u, w: w * c - w * u, lambda c, u, w: torch.lerp(u, c, w) - u],
-    "w_of_scale": [lambda s: s - 1, lambda s: torch.tensor(s) - 1],
+    "w_of_scale": [lambda scale: scale - 1, lambda scale: torch.tensor(scale) - 1],
     "smallest_w": [
         lambda w, a, t: min(x for x, y in zip(w, a, strict=True) if y >= t),
         lambda w, a, t: torch.tensor(w)[torch.tensor(a, dtype=torch.float64) >= t].min(),
@@ -288,7 +288,7 @@ MISTAKES = {
         "without its root": lambda x, a, v: x - a * x + a * v,
     },
     "guided_noise": {
-        "s = 1 + w": lambda c, u, w: torch.lerp(u, c, w),
+        "the guidance scale 1 + w": lambda c, u, w: torch.lerp(u, c, w),
         "branches are swapped": lambda c, u, w: u + w * (u - c),
         "the sign is flipped": lambda c, u, w: c + w * (c + u),
         "you forgot the 1": lambda c, u, w: w * (c - u),
@@ -330,9 +330,9 @@ MISTAKES = {
         "w is missing": lambda c, u, w: c - u,
     },
     "w_of_scale": {
-        "you are given s": lambda s: 1 + s,
-        "not the same number": lambda s: s,
-        "a larger scale must give a larger w": lambda s: -(s - 1),
+        "here the scale is given": lambda scale: 1 + scale,
+        "not the same number": lambda scale: scale,
+        "a larger scale must give a larger w": lambda scale: -(scale - 1),
     },
     "smallest_w": {
         "the highest agreement": lambda w, a, t: w[max(range(len(a)), key=a.__getitem__)],
@@ -529,14 +529,14 @@ def test_no_check_and_no_diagnosis_is_left_out_here(monkeypatch):
         assert len(RIGHT[name]) >= 2, f"{name}: at least two right answers, written differently"
         assert len(MISTAKES[name]) >= 3, f"{name}: at least three mistakes, each with its own diagnosis"
 
-    named, judge = [], checks._judge
+    named = []
 
     def spy(attempt, right, mistakes, *inputs):
         named.extend(mistakes)
-        return judge(attempt, right, mistakes, *inputs)
+        return exercise.judge(attempt, right, mistakes, *inputs)
 
-    monkeypatch.setattr(checks, "_judge", spy)
     for name in public:
+        monkeypatch.setattr(inspect.getmodule(getattr(checks, name).__wrapped__), "judge", spy)
         named.clear()
         getattr(checks, name)(RIGHT[name][0])
         for diagnosis in named:

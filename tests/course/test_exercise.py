@@ -216,7 +216,7 @@ def test_a_verdict_prints_itself():
 def test_in_a_kernel(tmp_path):
     """What the learner's code prints stands below the check's cell; an endless answer does not stop the notebook."""
     cells = [
-        "from ddpm_lib import checks, exercise\nexercise.SECONDS = 1",
+        "from ddpm_lib.course import checks, exercise\nexercise.SECONDS = 1",
         "def mine(images):\n    print('hello from my code')\n    return 2 * images - 1",
         "checks.rescale(mine)",
         "def forever(images):\n    n = 0\n    while n >= 0:\n        n += 1",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ddpm_lib import NoiseSchedule
-from ddpm_lib.course import plots
+from ddpm_lib.course import figures, plots
 
 WHITE, DARK = "#ffffff", "#111111"  # GitHub's and JupyterLab's pages
 
@@ -67,10 +67,10 @@ FIGURES = {
         references={"FID": (0.5, "real digits")},
         log_x={"FID"},
     ),
-    "loss_curves": lambda: plots.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
-    "loss_curves, short": lambda: plots.loss_curves({"run": ([0.1], [0.5])}),
-    "schedules": lambda: plots.schedules({"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}),
-    "pixel_walks": lambda: plots.pixel_walks(
+    "loss_curves": lambda: figures.loss_curves({"run": (np.arange(1, 200), 1 / np.arange(1, 200))}),
+    "loss_curves, short": lambda: figures.loss_curves({"run": ([0.1], [0.5])}),
+    "schedules": lambda: figures.schedules({"linear": NoiseSchedule.linear(), "cosine": NoiseSchedule.cosine()}),
+    "pixel_walks": lambda: figures.pixel_walks(
         {"a pixel": torch.randn(50, 11)}, {"a pixel": (torch.zeros(11), torch.ones(11))}, times=[0, 5, 10]
     ),
     "histograms": lambda: plots.histograms({"one": {"a": torch.randn(99)}, "two": {"b": torch.rand(99)}}, "x"),
@@ -220,14 +220,14 @@ def test_show_with_a_handle_replaces_the_picture(displayed):
 
 
 def test_a_live_loss_is_drawn_when_it_is_time_and_at_the_end(displayed):
-    live = plots.LiveLoss("a tiny model", every=2.0)
-    live.draw()
+    live = figures.LiveLoss("a tiny model", every=2.0)
+    live.show()
     assert displayed == []  # nothing to draw yet
     for step in range(1, 100):
         live.update(SimpleNamespace(seconds=step / 10, loss=1 / step))
     drawn = len(displayed)
     assert 4 <= drawn <= 6  # 9.9 seconds, one drawing every 2
-    live.draw()
+    live.show()
     assert len(displayed) == drawn + 1
     assert "a tiny model" in displayed[-1][0]["text/plain"]
     assert f"{np.mean(1 / np.arange(50, 100)):.3f}" in displayed[-1][0]["text/plain"]

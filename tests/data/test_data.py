@@ -30,7 +30,7 @@ def no_network(monkeypatch, tmp_path):
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.delenv("DDPM_DATA", raising=False)
-    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda app: str(tmp_path / "cache" / app))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda app: str(tmp_path / "cache" / app))
 
 
 @pytest.fixture

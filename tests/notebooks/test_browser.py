@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from ddpm_lib import load_checkpoint
-from ddpm_lib.widgets import LabState, draw
+from ddpm_lib.widgets import LabState, lab_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,7 +142,7 @@ def pixels(page):
 
 def wait_for_picture(page, state, seconds=180):
     """Until the browser shows what the pure function draws for this state, and rests."""
-    want = draw(load_checkpoint(), state).pixels
+    want = lab_picture(load_checkpoint(), state).pixels
     deadline = time.monotonic() + seconds
     while True:
         got = pixels(page)
@@ -208,7 +208,7 @@ def test_the_lab_in_a_browser(open_lab, tmp_path, capsys):
         page.keyboard.press(key)
         page.wait_for_function("window.pictures.length > 0")
         latencies.append(page.evaluate("window.pictures[0] - window.keys[0]"))
-        full = f"w {slider_w(page):.2f}".rstrip("0").rstrip(".") + " s = 1 + w"
+        full = f"w {slider_w(page):.2f}".rstrip("0").rstrip(".") + " scale 1 + w"
         page.wait_for_function(
             """full => {
               const text = document.querySelector('.guidance-lab-readout').innerText.replace(/\\s+/g, ' ');
@@ -290,10 +290,10 @@ def test_the_lab_in_the_dark(open_lab, tmp_path):
     page, _ = open_lab("Dark")
 
     # The prediction above the lab, by keyboard.
-    page.locator(".predict input").nth(1).focus()
+    page.locator(".guess input").nth(1).focus()
     page.keyboard.press("Space")
-    page.locator(".predict-echo", has_text="You say: w = 0.").wait_for()
-    assert page.locator(".predict input").nth(1).is_checked()
+    page.locator(".guess-echo", has_text="You say: w = 0.").wait_for()
+    assert page.locator(".guess input").nth(1).is_checked()
 
     show_off(page)
     assert save_screenshot(page, "dark", tmp_path)[40, 40] < 60

@@ -1,6 +1,6 @@
 """glossary.md against the code and the notebooks: names exist, terms occur, nothing exported is missing."""
 
-import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -30,11 +30,11 @@ INSTANCES = {
 def resolve(name):
     """The object that a name of the glossary stands for: `A`, `A.b`, `module.A.b` or `f(x)`."""
     path, _, argument = name.partition("(")
-    first, *rest = path.split(".")
+    found, words = ddpm_lib, path.split(".")
     # `ddpm` in `ddpm.label_rows` is a file of the package; `train` alone is what the package exports.
-    known = first in ddpm_lib.__all__
-    found = getattr(ddpm_lib, first) if known else importlib.import_module(f"ddpm_lib.{first}")
-    for attribute in rest:
+    while len(words) > 1 and hasattr(found, "__path__") and importlib.util.find_spec(f"{found.__name__}.{words[0]}"):
+        found = importlib.import_module(f"{found.__name__}.{words.pop(0)}")
+    for attribute in words:
         fields = getattr(found, "__dataclass_fields__", {})
         found = fields[attribute] if attribute in fields else getattr(INSTANCES.get(found, found), attribute)
     if argument:

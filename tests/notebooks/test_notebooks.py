@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ddpm_lib import load_checkpoint
-from ddpm_lib.course import checks
+from ddpm_lib.course import checks, tables
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
@@ -121,32 +121,51 @@ def test_a_solved_copy_runs_and_its_check_passes(tmp_path, monkeypatch):
     assert text_of(check).startswith("✓ passed")
 
 
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """A measured table of two notebooks in the place of the shipped one."""
+    monkeypatch.setattr(tables, "MEASURED", tmp_path / "measured.json")
+    rows = {"01_a": tables.Measured("One", 10, 0.0, 300), "02_b": tables.Measured("Two", 10, 0.0, 400)}
+    tables.write_measured(700, rows)
+    return rows
+
+
 @pytest.mark.parametrize("speed", [None, 812.3])
-def test_the_readmes_table_keeps_other_rows_and_has_its_yardstick(speed, tmp_path, monkeypatch):
-    readme = tmp_path / "README.md"
-    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 5 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 6 | 400 |\n"
-    head = "| notebook | what it is about | seconds | peak MiB |\n|---|---|---:|---:|\n"
-    yardstick = "On a machine that trains 700 images per second, as notebook 00 measures it:\n\n"
+def test_a_run_changes_its_row_of_the_measured_table_and_of_the_readmes(speed, tmp_path, monkeypatch, measured):
     start, end = run_notebooks.TABLE_START, run_notebooks.TABLE_END
-    readme.write_text(f"before\n{start}{yardstick}{head}{rows}{end}after\n", encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{start}an older table{end}after\n", encoding="utf-8")
     monkeypatch.setattr(run_notebooks, "README", readme)
-    run_notebooks.write_readme_table([run_notebooks.Run("02_b", "Two", 8.4, 500 * 2**20, 1)], speed)
-    changed = rows.replace("| 6 | 400 |", "| 8 | 500 |")
-    yardstick = yardstick.replace("700", "812") if speed else yardstick
-    assert readme.read_text(encoding="utf-8") == f"before\n{start}{yardstick}{head}{changed}{end}after\n"
+    run = run_notebooks.Run("02_b", "Two", 8.4, 500 * 2**20, 1, fixed_seconds=3.0)
+    failed = run_notebooks.Run("01_a", "One", 99, 99 * 2**20, 1, error="it failed")
+    run_notebooks.write_measured([run, failed], speed)
+    images_per_s = 812 if speed else 700
+    assert tables.read_measured() == (images_per_s, measured | {"02_b": tables.Measured("Two", 8, 3.0, 500)})
+    yardstick = f"On a machine that trains {images_per_s} images per second, as notebook 00 measures it:\n\n"
+    head = "| notebook | what it is about | seconds | peak MiB |\n|---|---|---:|---:|\n"
+    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 10 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 8 | 500 |\n"
+    assert readme.read_text(encoding="utf-8") == f"before\n{start}{yardstick}{head}{rows}{end}after\n"
+
+
+def test_the_readme_shows_the_measured_table():
+    text = run_notebooks.README.read_text(encoding="utf-8")
+    assert f"{run_notebooks.TABLE_START}{run_notebooks.readme_table()}{run_notebooks.TABLE_END}" in text
+    _, rows = tables.read_measured()
+    assert list(rows) == [path.stem for path in NOTEBOOKS]
+    assert {path.stem: rows[path.stem].fixed_seconds for path in NOTEBOOKS} == {
+        path.stem: run_notebooks.fixed_seconds(path) for path in NOTEBOOKS
+    }
 
 
 @pytest.mark.parametrize(("speed", "slow"), [(700.0, ["02_b"]), (350.0, []), (7000.0, ["02_b"])])
-def test_a_notebook_that_became_half_as_slow_again_is_warned_of_scaled_to_the_machine(
-    speed, slow, tmp_path, monkeypatch
-):
-    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 10 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 10 | 400 |\n"
-    yardstick = "On a machine that trains 700 images per second, as notebook 00 measures it:\n\n"
-    start, end = run_notebooks.TABLE_START, run_notebooks.TABLE_END
-    (tmp_path / "README.md").write_text(f"{start}{yardstick}{rows}{end}", encoding="utf-8")
-    monkeypatch.setattr(run_notebooks, "README", tmp_path / "README.md")
+def test_a_notebook_that_became_half_as_slow_again_is_warned_of_scaled_to_the_machine(speed, slow, measured):
     runs = [run_notebooks.Run(name, "", seconds, 1, 1) for name, seconds in (("01_a", 14), ("02_b", 16), ("03_c", 99))]
-    assert [warning.split()[0] for warning in run_notebooks.slower_than_readme(runs, speed)] == slow
+    assert [warning.split()[0] for warning in run_notebooks.slower_than_measured(runs, speed)] == slow
+
+
+def test_fixed_seconds_are_the_same_on_every_machine():
+    row = tables.Measured("Training", 85, 60.0, 1000)
+    assert [row.seconds_at(slower) for slower in (0.5, 1, 2)] == [72.5, 85, 110]
 
 
 def test_a_notebook_that_takes_more_than_3_gb_has_failed():

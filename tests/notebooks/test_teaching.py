@@ -120,7 +120,7 @@ def test_exercises_are_numbered_in_order(path):
 @every_notebook
 def test_a_prediction_is_asked_before_its_picture_and_answered_below(path):
     cells = read(path).cells
-    asked = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.startswith("predict(")]
+    asked = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.startswith("guess(")]
     if path.stem[:2] in ("01", "02", "03", "04", "05", "06", "07"):
         assert 1 <= len(asked) <= 3
     assert words_of(path).count(ANSWER) == words_of(path).count("**Predict first.**") == len(asked)

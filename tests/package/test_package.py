@@ -155,7 +155,7 @@ def test_arguments_are_refused_in_guards_only(name):
 
 
 def patched_names(source):
-    """Assignments to an attribute of what the code has imported, such as `sampling.SAMPLERS = …`, as text."""
+    """Where the code changes an attribute of what it has imported, as in `sampling.SAMPLERS = …`, or imports mock."""
     code = ast.parse(source)
     imported = set()
     for node in ast.walk(code):
@@ -167,13 +167,15 @@ def patched_names(source):
             patched.append((dotted(node), node))
         if isinstance(node, ast.Call) and dotted(node.func) in ("setattr", "delattr"):
             patched.append((dotted(node.args[0]), node))
-    return [ast.unparse(node) for name, node in patched if name.partition(".")[0] in imported]
+    found = [ast.unparse(node) for name, node in patched if name.partition(".")[0] in imported]
+    return found + [name for name in ("mock", "MonkeyPatch") if name in imported]
 
 
 def test_a_patched_name_is_noticed():
     assert patched_names("import a.b\na.b.c = 1\nx = 2\nx.y = 3") == ["a.b.c"]
     assert patched_names("from a import b as c\ndef f():\n    c.d, z = 1, 2\n    b.d = 3") == ["c.d"]
     assert patched_names("import a\nsetattr(a, 'b', 1)") == ["setattr(a, 'b', 1)"]
+    assert patched_names("from unittest import mock\nwith mock.patch('a.b', 1):\n    pass") == ["mock"]
 
 
 SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "tools").glob("*.py"))]

@@ -253,20 +253,20 @@ def test_the_scrubber(visit, theme, tmp_path):
         return np.asarray(Image.open(tmp_path / "frame.png").convert("L")).astype(int)
 
     at_first = seen()
-    assert "w = 1," in caption.inner_text()
+    assert "w = 1:" in caption.inner_text()
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert "w = 1.25," in caption.inner_text()
+    assert "w = 1.25:" in caption.inner_text()
     assert slider.get_attribute("aria-valuetext") == "w = 1.25"
     assert page.locator(".scrubber img").get_attribute("alt").endswith("w = 1.25")
     assert abs(seen() - at_first).mean() > 0.1
     page.keyboard.press("Home")
-    assert "w = −1," in caption.inner_text()
-    assert "s = 1 + w = 0:" in caption.inner_text()
+    assert "w = −1:" in caption.inner_text()
+    assert "guidance scale 1 + w = 0." in caption.inner_text()
     ignored = seen()
     assert abs(ignored - at_first).mean() > 10
     page.keyboard.press("End")
-    assert "w = 8," in caption.inner_text()
+    assert "w = 8:" in caption.inner_text()
     assert abs(seen() - ignored).mean() > 10
     read = {}
     for frame, w in ((0, -1), (8, 1)):
@@ -331,6 +331,6 @@ def test_the_pages_open_from_a_folder_too(browser, site):
     page.on("requestfailed", lambda failed: trouble.append(failed.url))
     page.goto((site / "05_guidance_lab.html").as_uri())
     page.get_by_label("guidance weight w").press("End")
-    assert "w = 8," in page.locator(".scrubber figcaption").inner_text()
+    assert "w = 8:" in page.locator(".scrubber figcaption").inner_text()
     page.close()
     assert trouble == []

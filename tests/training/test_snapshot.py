@@ -120,7 +120,7 @@ def test_the_memory_layout_of_the_moments_comes_back(make_ddpm, few_digits, tmp_
     optimizer = torch.optim.AdamW(raw.unet.parameters(), fused=True)
     average = torch.optim.swa_utils.AveragedModel(raw.unet, use_buffers=True)
     state = snapshot.TrainState(raw.unet, average, optimizer, None)
-    snapshot.Snapshot(tmp_path / "s", ddpm, *few_digits.tensors, quick()).begin(state)
+    snapshot.Snapshot(tmp_path / "s", ddpm, *few_digits.tensors, quick(), None).begin(state, torch.device("cpu"))
     assert state.step == 5
     channels_last = [p for p in raw.unet.parameters() if p.ndim == 4 and not p.is_contiguous()]
     assert channels_last

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ddpm_lib import load_checkpoint, sample, widgets
-from ddpm_lib.widgets import COARSE_STEPS, VIEWS, GuidanceLab, LabState, draw, predict
+from ddpm_lib.widgets import COARSE_STEPS, VIEWS, GuidanceLab, LabState, lab_picture
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def walk(widget):
 
 
 def shows(lab, state):
-    return np.array_equal(pixels(lab), draw(lab.ddpm, state).pixels)
+    return np.array_equal(pixels(lab), lab_picture(lab.ddpm, state).pixels)
 
 
 # ---------------------------------------------------------------------------- the pure function
@@ -53,7 +53,7 @@ def shows(lab, state):
 def test_the_same_state_gives_the_same_pixels_and_words(tiny_ddpm, view, digit, global_rng_untouched):
     state = LabState(view=view, digit=digit, steps=5, t=10, w=2.0)
     with global_rng_untouched():
-        first, second = draw(tiny_ddpm, state), draw(tiny_ddpm, state)
+        first, second = lab_picture(tiny_ddpm, state), lab_picture(tiny_ddpm, state)
     assert first.pixels.dtype == np.uint8
     assert np.array_equal(first.pixels, second.pixels)
     assert (first.caption, first.agreement, first.distance) == (second.caption, second.agreement, second.distance)
@@ -67,51 +67,51 @@ def test_the_grid_is_what_sample_draws(tiny_ddpm):
     state = LabState(w=1.5, seed=4, steps=6, sampler="dpmpp_2m", guidance_interval=(3, 12))
     x = sample(tiny_ddpm, torch.arange(10), 1.5, "dpmpp_2m", 6, (3, 12), torch.Generator().manual_seed(4))
     tiles = (x * 255).round().byte().view(2, 5, 28, 28)
-    shown = draw(tiny_ddpm, state).pixels[..., 0].reshape(2, 30, 5, 30).transpose(0, 2, 1, 3)[:, :, 1:-1, 1:-1]
+    shown = lab_picture(tiny_ddpm, state).pixels[..., 0].reshape(2, 30, 5, 30).transpose(0, 2, 1, 3)[:, :, 1:-1, 1:-1]
     assert np.array_equal(shown, tiles)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
 def test_every_column_of_the_row_starts_from_the_noise_of_the_grid(make_ddpm, sampler):
     ddpm = make_ddpm(prediction="v")
-    row = draw(ddpm, LabState("row", w=2.0, steps=4, sampler=sampler)).pixels
+    row = lab_picture(ddpm, LabState("row", w=2.0, steps=4, sampler=sampler)).pixels
     if sampler == "ddim":
-        grid = draw(ddpm, LabState("grid", w=2.0, steps=4)).pixels
+        grid = lab_picture(ddpm, LabState("grid", w=2.0, steps=4)).pixels
         first = np.concatenate(np.split(row[:, :30], 10)[:5], axis=1), np.concatenate(np.split(row[:, :30], 10)[5:], 1)
         assert abs(np.concatenate(first).astype(int) - grid).max() <= 1
     assert np.array_equal(row[:, :30], row[:, 120:150]) == (sampler == "ddim")  # w = 2, again, as a fixed column
 
 
 def test_the_film_stops_where_it_is_told(tiny_ddpm):
-    first, last = (draw(tiny_ddpm, LabState("film", steps=10, t=t)) for t in (20, 0))
+    first, last = (lab_picture(tiny_ddpm, LabState("film", steps=10, t=t)) for t in (20, 0))
     assert "t = 18" in first.caption
     assert "t = 0" in last.caption
-    x = draw(tiny_ddpm, LabState("grid", steps=10)).pixels
+    x = lab_picture(tiny_ddpm, LabState("grid", steps=10)).pixels
     assert np.array_equal(last.pixels[:30], np.concatenate([x[:30], x[30:]], axis=1))  # at t = 0 x_t is the digit
-    strip = draw(tiny_ddpm, LabState("film", digit=3, steps=10, t=9))
+    strip = lab_picture(tiny_ddpm, LabState("film", digit=3, steps=10, t=9))
     assert strip.columns[0] == "▸ t=10"  # of the times 18, 16, … the nearest, the earlier of two
     assert strip.columns[-1] == "0"
 
 
 def test_the_difference_is_that_of_the_two_predictions(stub_ddpm):
-    ddpm = stub_ddpm(lambda x_t, time, y: x_t * 0.1 - 0.25 * y.sum(1).view(-1, 1, 1, 1))  # ε(∅) − ε(y) = 0.25
-    picture = draw(ddpm, LabState("noise", steps=4, t=10))
+    ddpm = stub_ddpm(lambda x_t, t_over_T, y: x_t * 0.1 - 0.25 * y.sum(1).view(-1, 1, 1, 1))  # ε(∅) − ε(y) = 0.25
+    picture = lab_picture(ddpm, LabState("noise", steps=4, t=10))
     difference = picture.pixels[90:120].reshape(30, 10, 30, 2)[1:-1, :, 1:-1, 0]
     assert np.array_equal(np.unique(difference), [191])  # 0.5 + 0.25 of 255
 
 
 def test_a_mix_is_drawn_from_the_soft_label(stub_ddpm):
     ddpm = stub_ddpm()
-    draw(ddpm, LabState("mix", first=3, second=8, share=0.7, w=0.0, steps=1))
+    lab_picture(ddpm, LabState("mix", first=3, second=8, share=0.7, w=0.0, steps=1))
     y = ddpm.unet.calls[0][2]
     assert torch.allclose(y[:, [3, 8]], torch.tensor([0.3, 0.7]).expand(10, 2))
-    draw(ddpm, LabState("mix", first=3, second=3, share=0.7, w=0.0, steps=1))
+    lab_picture(ddpm, LabState("mix", first=3, second=3, share=0.7, w=0.0, steps=1))
     assert torch.allclose(ddpm.unet.calls[-1][2].sum(1), torch.ones(10))
 
 
 def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
     tiny_ddpm.train()
-    draw(tiny_ddpm, LabState(steps=2))
+    lab_picture(tiny_ddpm, LabState(steps=2))
     assert all(module.training for module in tiny_ddpm.modules())
 
 
@@ -123,7 +123,7 @@ def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
 )  # fmt: skip
 def test_states_that_make_no_sense_are_refused(tiny_ddpm, wrong, message):
     with pytest.raises(ValueError, match=message):
-        draw(tiny_ddpm, LabState(**({"steps": 3} | wrong)))
+        lab_picture(tiny_ddpm, LabState(**({"steps": 3} | wrong)))
 
 
 # ---------------------------------------------------------------------------- the panel
@@ -137,10 +137,10 @@ def test_moving_w_changes_the_picture_within_two_seconds():
     slider.value = 6.0
     until(lambda: bytes(image.value) != before, seconds=2)
     settle(lab)
-    assert np.array_equal(pixels(lab), draw(lab.ddpm, lab.state).pixels)
+    assert np.array_equal(pixels(lab), lab_picture(lab.ddpm, lab.state).pixels)
     assert lab.state == LabState(w=6.0)
     assert "<b>6</b>" in lab.readout.value
-    assert "<b>7</b>" in lab.readout.value  # s = 1 + w
+    assert "<b>7</b>" in lab.readout.value  # the guidance scale 1 + w
     assert "w = 6" in lab.caption.value
     assert "w = 6" in lab.picture.tooltip
 
@@ -198,9 +198,9 @@ def test_the_latest_state_wins_and_dragging_queues_nothing(lab, monkeypatch):
         drawn.append((state.w, state.steps))
         entered.set()
         gate.wait(10)
-        return draw(ddpm, state, tick)
+        return lab_picture(ddpm, state, tick)
 
-    monkeypatch.setattr(widgets, "draw", slow_draw)
+    monkeypatch.setattr(widgets, "lab_picture", slow_draw)
     for i in range(20):
         start = time.monotonic()
         lab.w.value = i / 4
@@ -220,9 +220,9 @@ def test_a_full_picture_gives_way_to_a_newer_state(lab, monkeypatch):
         if state.steps > COARSE_STEPS and state.w == 2.0:
             full.append(state)
             lab.w.value = 3.0  # while the full picture is being drawn
-        return draw(ddpm, state, tick)
+        return lab_picture(ddpm, state, tick)
 
-    monkeypatch.setattr(widgets, "draw", draw_and_change)
+    monkeypatch.setattr(widgets, "lab_picture", draw_and_change)
     lab.w.value = 2.0
     settle(lab)
     assert len(full) == 1
@@ -246,7 +246,7 @@ def test_slow_drawing_says_that_it_computes(lab, monkeypatch):
     words = []
     lab.status.observe(lambda change: words.append(change["new"]), names="value")
     monkeypatch.setattr(widgets, "PATIENCE", 0.01)
-    monkeypatch.setattr(widgets, "draw", lambda *arguments: time.sleep(0.1) or draw(*arguments))
+    monkeypatch.setattr(widgets, "lab_picture", lambda *arguments: time.sleep(0.1) or lab_picture(*arguments))
     lab.w.value = 2.0
     settle(lab)
     assert "computing…" in words
@@ -258,7 +258,7 @@ def test_an_error_is_one_readable_line_and_the_panel_lives_on(lab):
     settle(lab)
     lab.view.value = "noise"
     settle(lab)
-    assert "⚠ ValueError: this view stops on the way" in lab.status.value
+    assert "⚠ ValueError: steps of this view" in lab.status.value
     assert "\n" not in lab.status.value
     lab.steps.value = 5
     settle(lab)
@@ -286,23 +286,3 @@ def test_threads_may_share_the_panel(lab):
 def test_what_is_no_model_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^ddpm\b.*DDPM"):
         GuidanceLab(wrong)
-
-
-def test_a_prediction_says_what_was_chosen_and_nothing_of_the_answer():
-    guess = predict("it grows", "it <b>stays</b>")
-    assert guess.choice.value is None
-    assert "Choose one." in guess.echo.value
-    guess.choice.value = "it <b>stays</b>"
-    assert "You say: <b>it &lt;b&gt;stays&lt;/b&gt;</b>." in guess.echo.value
-    assert "aria-live" in guess.echo.value
-
-
-def test_a_page_without_a_kernel_shows_a_predictions_options_whole():
-    options = ["a" * 60, "b" * 60, "c" * 60]
-    assert predict(*options)._repr_mimebundle_()["text/plain"] == "\n".join(f"○ {option}" for option in options)
-
-
-@pytest.mark.parametrize("options", [(), ("one",), ("one", ""), ("one", 2), (["one", "two"],)])
-def test_a_prediction_needs_texts_to_choose_from(options):
-    with pytest.raises(ValueError, match="texts"):
-        predict(*options)
