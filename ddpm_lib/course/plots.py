@@ -95,7 +95,7 @@ def digits(
     for row in range(rows):
         for column in range(columns):
             top, left = row * (height + gap) + gap // 2, column * (width + gap) + gap // 2
-            canvas[top : top + height, left : left + width] = images[row, column]
+            canvas[top : top + height, left : left + width] = images[row, column].numpy()
             # A hairline, so that a white tile shows on white paper and a black one on black.
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=INK, linewidth=0.4))
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")

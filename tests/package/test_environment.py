@@ -14,19 +14,39 @@ from ddpm_lib.course.speed import training_speed
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
-FOR_HTML = [Requirement(line) for line in PROJECT["optional-dependencies"]["html"]]  # from PyPI, also under conda
+
+
+def requirements(*extras):
+    """What pip install ".[extras]" asks for by name, with the extras that an extra names."""
+    lines = [Requirement(line) for extra in extras for line in PROJECT["optional-dependencies"][extra]]
+    named = {extra for line in lines if line.name == PROJECT["name"] for extra in line.extras}
+    return [line for line in lines if line.name != PROJECT["name"]] + (requirements(*sorted(named)) if named else [])
+
+
+ENGINE = [Requirement(line) for line in PROJECT["dependencies"]]
+ALL = ENGINE + requirements("test")
 CONDA_NAMES = {"torch": "pytorch"}
 
 
 def test_environment_yml_lists_what_pyproject_lists():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    conda = {line for line in environment["dependencies"] if isinstance(line, str)} - {"pip"}
-    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in REQUIREMENTS}
-    assert conda == wanted | {f"python{PROJECT['requires-python']}"}
+    conda = {Requirement(line) for line in environment["dependencies"] if isinstance(line, str) and line != "pip"}
+    from_pypi = {need.name for need in requirements("html")}  # also under conda
+    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in ALL if need.name not in from_pypi}
+    assert conda == {Requirement(line) for line in wanted | {f"python{PROJECT['requires-python']}"}}
 
 
-@pytest.mark.parametrize("need", REQUIREMENTS + FOR_HTML, ids=lambda need: need.name)
+def test_the_engine_asks_for_three_packages():
+    assert {need.name for need in ENGINE} == {"torch", "numpy", "safetensors"}
+
+
+def test_all_extras_are_in_the_one_for_tests():
+    assert {need.name for need in requirements(*PROJECT["optional-dependencies"])} == {
+        need.name for need in requirements("test")
+    }
+
+
+@pytest.mark.parametrize("need", ALL, ids=lambda need: need.name)
 def test_every_dependency_is_pinned_within_its_range(need):
     pins = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8")))
     pins = {name.lower(): version for name, version in pins.items()}

@@ -18,6 +18,7 @@ ROOT = FOLDER.parent
 # Each room, and those right above it. It may import from these, and from whatever stands above them.
 ROOMS = {
     "guards": set(),
+    "extras": set(),
     "files": {"guards"},
     "precision": set(),
     "schedule": {"guards"},
@@ -27,9 +28,9 @@ ROOMS = {
     "sampling": {"folding", "precision"},
     "morph": {"sampling"},
     "checkpoint": {"ddpm", "files"},
-    "data": {"ddpm", "files"},
+    "data": {"ddpm", "files", "extras"},
     "training": {"checkpoint", "data", "precision"},
-    "evaluation": {"ddpm", "files", "precision"},
+    "evaluation": {"ddpm", "files", "precision", "extras"},
     "widgets": {"sampling", "evaluation"},
     "course": {"morph", "training", "widgets"},
 }
