@@ -24,8 +24,8 @@ help:
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
-	@echo "make sweep       scores over the guidance weight, into figures/w_sweep.*, four minutes (FULL=1: the README's grid)"
-	@echo "make variants    the recipe with one thing changed, into figures/what_mattered.*, ten minutes (FULL=1: two seeds)"
+	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
+	@echo "make variants    the recipe with one thing changed, for notebook 08, ten minutes (FULL=1: two seeds)"
 
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
@@ -55,8 +55,8 @@ test-papermill: .venv/test
 
 # What make test does with fewer kills, calls and files.
 stress: .venv/test
-	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/test_snapshot.py \
-		tests/test_fuzz.py tests/test_checkpoint.py tests/test_data.py tests/test_mirror.py tests/test_determinism.py $(ARGS)
+	DDPM_KILLS=50 DDPM_CASES=1200 $(RUN) -m pytest -m "not notebooks and not browser" tests/training tests/checkpoint tests/data \
+		tests/package/test_fuzz.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', torch='pinned')\""
 versions: .venv/maintain

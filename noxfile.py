@@ -1,7 +1,7 @@
 """The tests on other Pythons, on the oldest torch that pyproject.toml allows, and with ipykernel 6: `make versions`.
 
     nox -s "tests(python='3.12', torch='pinned')"      one of them; `nox -l` lists all
-    nox ... -- tests/test_ddpm.py                      arguments for pytest
+    nox ... -- tests/engine                      arguments for pytest
 
 Each environment takes up to 6 GB (torch brings CUDA along), so it is deleted when its tests are over.
 """

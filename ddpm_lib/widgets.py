@@ -1,7 +1,7 @@
-"""The guidance lab: drag w and watch the digits change; and `predict`. The only file that imports ipywidgets.
+"""The guidance lab: drag w and watch the digits change.
 
 Images    [0, 1] until they are pixels
-Flow      control → `LabState` → `draw` (pure) → `LabPicture` → PNG bytes in an Image widget
+Flow      control → `LabState` → `lab_picture` (pure) → `LabPicture` → PNG bytes in an Image widget
 
 A control only leaves the state that is wanted now. One worker thread takes it, draws a coarse picture, and when
 nothing newer has come for a moment, the full one; while there is nothing to draw there is no thread. So dragging
@@ -10,6 +10,7 @@ loop. Nothing here touches pyplot, an Output widget or torch's own generator, wh
 """
 
 import html
+import importlib.resources
 import io
 import threading
 from collections.abc import Callable, Iterator
@@ -29,10 +30,11 @@ from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
 from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
-COARSE_STEPS = 4  # of the picture while a control moves
+COARSE_STEPS = 4  # a picture takes so many while a control moves
 REST = 0.12  # seconds without news after which the full picture is drawn
 PATIENCE = 0.3  # seconds of computing after which the panel says so
-FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # of the row over w, beside the slider's own
+FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these, beside the slider's own
+STYLE = f"<style>\n{(importlib.resources.files('ddpm_lib') / 'widgets.css').read_text(encoding='utf-8')}</style>"
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 
 
@@ -80,7 +82,7 @@ class _Superseded(Exception):
 # ---------------------------------------------------------------------------- state in, pixels out
 
 
-def draw(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -> LabPicture:
+def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -> LabPicture:
     """The picture of a state: the same pixels for the same model, state, machine and number of threads.
 
     tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
@@ -117,7 +119,7 @@ def _last(walk: Iterator) -> Tensor:
 def _grid(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, labels := _labels(state), tick))
     what = "The digits 0 to 9" if state.digit is None else f"Ten times the digit {state.digit}, each from other noise"
-    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {_say_w(state.w)}", state)
+    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {say_w(state.w)}", state)
 
 
 def _row(ddpm, state, tick) -> LabPicture:
@@ -125,7 +127,7 @@ def _row(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, labels, tick, weights)).view(len(labels), len(weights), 1, 28, 28)
     differs = "w and the noise on the way differ" if state.sampler == "ancestral" else "only w differs"
     caption = f"Each row starts from the same noise; {differs}. The first column follows the slider."
-    names = [f"▸ w = {_number(state.w)}", *map(_number, FIXED_WEIGHTS)]
+    names = [f"▸ w = {say_number(state.w)}", *map(say_number, FIXED_WEIGHTS)]
     return _picture(x.squeeze(2), x[:, 0], labels, caption, state, names)
 
 
@@ -142,7 +144,7 @@ def _film(ddpm, state, tick) -> LabPicture:
         names = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
     caption = (
         f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
-        f"{_say_w(state.w)}"
+        f"{say_w(state.w)}"
     )
     judged = (x_0_hat + 1) / 2
     return _picture((strip.squeeze(2) + 1) / 2, judged, labels, caption, state, names, ("x_t", "x̂_0"))
@@ -152,9 +154,9 @@ def _noise(ddpm, state, tick) -> LabPicture:
     labels = _labels(state)
     if state.steps < 2:
         raise ValueError(f"this view stops on the way, so it needs at least 2 steps, got {state.steps}")
-    t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda time: abs(time - state.t))
+    t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda t: abs(t - state.t))
     walk = _walk(ddpm, state, labels, tick)
-    x_t = next(x for time, x, _ in walk if time == t)
+    x_t = next(x for at, x, _ in walk if at == t)
     _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
     now, y = torch.full((10,), t, device=x_t.device), labels.to(x_t.device)
     eps_y, eps_null = (ddpm.predict_noise(x_t, now, y, w=w) for w in (0.0, -1.0))
@@ -175,7 +177,7 @@ def _mix(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, y, tick))
     caption = (
         f"Ten times the label {1 - state.share:.0%} of {state.first} and {state.share:.0%} of {state.second}, "
-        f"each from other noise. {_say_w(state.w)}"
+        f"each from other noise. {say_w(state.w)}"
     )
     return _picture(x.view(2, 5, 28, 28), x, y, caption, state)
 
@@ -196,16 +198,18 @@ def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> Lab
     return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
 
 
-def _say_w(w: float) -> str:
+def say_w(w: float) -> str:
+    """What the guidance weight w does to the label: one sentence."""
     if w == -1:
         return "w = −1: the label is ignored."
     if w == 0:
         return "w = 0: purely conditional, no guidance."
     how = "weaker than the network learned it" if w < 0 else "exaggerated"
-    return f"w = {_number(w)}: the label is {how}."
+    return f"w = {say_number(w)}: the label is {how}."
 
 
-def _number(x: float) -> str:
+def say_number(x: float) -> str:
+    """A number with at most two decimals and a real minus sign."""
     return f"{x:.2f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
@@ -331,8 +335,8 @@ class GuidanceLab(ipywidgets.VBox):
         late.start()
         message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
         try:
-            drawn = replace(state, steps=COARSE_STEPS) if coarse else state
-            self._present(drawn, draw(self.ddpm, drawn, tick))
+            shown = replace(state, steps=COARSE_STEPS) if coarse else state
+            self._present(shown, lab_picture(self.ddpm, shown, tick))
         except _Superseded:
             message = self.status.value
         except Exception as error:  # whatever it is, the learner reads it here; a thread's exception would be lost
@@ -352,8 +356,8 @@ class GuidanceLab(ipywidgets.VBox):
         self.picture.layout.width = f"{max(1, min(630 // width, 600 // height)) * width}px"
         self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
         numbers = {
-            "w": _number(state.w),
-            "s = 1 + w": _number(1 + state.w),
+            "w": say_number(state.w),
+            "scale 1 + w": say_number(1 + state.w),
             "read as asked": picture.agreement,
             "mean distance": picture.distance,
             "steps": state.steps,
@@ -376,92 +380,3 @@ def _box(name: str, *children: ipywidgets.Widget) -> ipywidgets.Box:
 
 def _spans(names: tuple[str, ...]) -> str:
     return "".join(f"<span>{html.escape(name)}</span>" for name in names)
-
-
-# Colours come from JupyterLab's theme. Labels are text beside the picture, so that they follow the theme too.
-STYLE = """<style>
-.guidance-lab { max-width: 720px; padding: 14px 20px 8px; margin: 4px 0; overflow: hidden;
-  border: 1px solid var(--jp-border-color2); border-radius: 8px; }
-.guidance-lab .widget-html-content { line-height: 1.45; }
-.guidance-lab > .widget-toggle-buttons { display: flex; width: 100%; align-items: center; }
-.guidance-lab > .widget-toggle-buttons .widget-toggle-button { border-radius: 4px; }
-.guidance-lab > .widget-toggle-buttons .mod-active { background: var(--jp-brand-color1); color: white; }
-.guidance-lab-w { margin: 8px 0; }
-.guidance-lab-w .widget-slider { width: 100%; font-size: 16px; font-weight: 600; }
-.guidance-lab-w, .guidance-lab > .widget-toggle-buttons { --jp-widgets-inline-label-width: 40px; }
-.guidance-lab-w .noUi-handle { background: var(--jp-brand-color1); border-color: var(--jp-brand-color1); }
-.guidance-lab-controls, .guidance-lab-mix { display: grid;
-  grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
-.guidance-lab-controls > *, .guidance-lab-mix > * { width: auto; min-width: 0; --jp-widgets-inline-label-width: 62px; }
-.guidance-lab-controls > .widget-button { width: 130px; }
-.guidance-lab-stop .widget-slider { width: 100%; --jp-widgets-inline-label-width: 62px; }
-.guidance-lab-readout .widget-html-content { display: flex; flex-wrap: wrap; justify-content: space-between;
-  gap: 0 12px; padding: 12px 0 8px;
-  color: var(--jp-ui-font-color2); font-variant-numeric: tabular-nums; }
-.guidance-lab-readout b { color: var(--jp-ui-font-color0); font-size: 135%; padding-left: 4px; display: inline-block;
-  min-width: 2.2em; }
-.guidance-lab-picture { display: grid; grid-template-columns: max-content max-content; justify-content: safe center; }
-.guidance-lab-picture .widget-html { margin: 0; width: auto; min-width: 0; color: var(--jp-ui-font-color2); }
-.guidance-lab-picture span { font-size: 11px; }
-.guidance-lab-columns .widget-html-content { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr;
-  text-align: center; }
-.guidance-lab-picture .guidance-lab-rows { height: auto; }
-.guidance-lab-rows .widget-html-content { display: grid; grid-auto-rows: 1fr; height: 100%; align-items: center;
-  text-align: right; white-space: nowrap; }
-.guidance-lab-rows span { padding-right: 8px; }
-.guidance-lab-image { image-rendering: pixelated; max-width: none; margin: 0; }
-.guidance-lab-caption .widget-html-content { min-height: 3em; padding-top: 6px; }
-.guidance-lab-caption p { margin: 0; }
-.guidance-lab-status .widget-html-content { min-height: 1.5em; color: var(--jp-ui-font-color2); }
-.guidance-lab-status [role=alert] { color: var(--jp-error-color1); }
-</style>"""
-
-
-# ---------------------------------------------------------------------------- predict first
-
-
-class Prediction(ipywidgets.VBox):
-    """See `predict`."""
-
-    def __init__(self, options: tuple[str, ...]):
-        if len(options) < 2 or not all(isinstance(option, str) and option for option in options):
-            raise ValueError(f"predict takes two or more texts to choose from, got {options!r:.60}")
-        self.choice = ipywidgets.RadioButtons(options=options, value=None)
-        self.echo = ipywidgets.HTML().add_class("predict-echo")
-        super().__init__([ipywidgets.HTML(PREDICT_STYLE), self.choice, self.echo])
-        self.add_class("predict")
-        self.choice.observe(self._say, names="value")
-        self._say()
-
-    def __repr__(self) -> str:
-        return "\n".join(f"○ {option}" for option in self.choice.options)  # what a page without a kernel can show
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        return super()._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}  # ipywidgets cuts it after 110 signs
-
-    def _say(self, _change: dict | None = None) -> None:
-        said = self.choice.value
-        text = f"You say: <b>{html.escape(said)}</b>. Run on, look, then unfold the answer." if said else "Choose one."
-        self.echo.value = f'<p role="status" aria-live="polite">{text}</p>'
-
-
-def predict(*options: str) -> Prediction:
-    """Radio buttons on which a learner commits to a guess before a picture shows the answer.
-
-    options: two or more texts. Nothing is scored or kept; the answer stands folded below the picture.
-    Raises ValueError.
-    """
-    return Prediction(options)
-
-
-PREDICT_STYLE = """<style>
-.predict { border-left: 3px solid var(--jp-brand-color1); padding: 2px 0 2px 14px; margin: 2px 0 6px;
-  overflow: hidden; }
-.predict .widget-radio { width: auto; height: auto; }
-.predict .widget-radio-box { width: auto; max-width: 640px; margin: 0; }
-.predict .widget-radio-box label { height: auto; line-height: 1.6; padding: 1px 0; white-space: normal;
-  cursor: pointer; }
-.predict > .widget-html:first-child { display: none; }
-.predict-echo .widget-html-content { color: var(--jp-ui-font-color2); }
-.predict-echo p { margin: 0; }
-</style>"""

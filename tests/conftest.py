@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import random
+import shutil
 from collections import Counter
 
 import hypothesis
@@ -136,6 +137,25 @@ def is_standard_normal(within):
         within(z.pow(4).mean(), 3, (96 / n) ** 0.5)
 
     return check
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The installed Chromium for the browser tests: playwright's browser type, and the options to launch it with."""
+    required = os.environ.get("DDPM_BROWSER_TEST") == "1"
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        message = "no chromium found; to enable the browser test: apt-get install chromium"
+        pytest.fail(message) if required else pytest.skip(message)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        message = 'playwright is missing; to enable the browser test: pip install -e ".[test]"'
+        pytest.fail(message) if required else pytest.skip(message)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as started:
+        yield started.chromium, {"executable_path": path, "args": flags}
 
 
 TRIED = pytest.StashKey[Counter]()

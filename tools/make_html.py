@@ -36,6 +36,7 @@ from PIL import Image
 
 from ddpm_lib import load_checkpoint, sample
 from ddpm_lib.evaluation import classify, diversity, load_classifier
+from ddpm_lib.widgets import say_number, say_w
 
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
@@ -225,24 +226,16 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
 
 
 def describe(w: float, read: int, of: int, spread: float) -> str:
-    if w < 0:
-        how = "the label is ignored" if w == -1 else "the label counts less than in training"
-    else:
-        how = "purely conditional, no guidance" if w == 0 else "what the label says is exaggerated"
     return (
-        f"<b>w = {minus(w)}</b>, which other texts call s = 1 + w = {minus(1 + w)}: {how}. "
+        f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
         f"<b>{read} of {of}</b> digits are read as asked (agreement {read / of:.2f}). "
         f"Diversity within a digit: <b>{spread:.2f}</b>."
     )
 
 
-def minus(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
-
-
 def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
     at_first = WEIGHTS.index(W_AT_FIRST)
-    names = [f"w = {minus(w)}" for w in WEIGHTS]
+    names = [f"w = {say_number(w)}" for w in WEIGHTS]
     return templates.get_template("scrubber.html.j2").render(
         weights=WEIGHTS, at_first=at_first, noises=NOISES, steps=STEPS, caption=captions[at_first],
         data=json.dumps({"names": names, "captions": captions}, ensure_ascii=False),

@@ -29,6 +29,9 @@ import papermill
 import psutil
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from ddpm_lib.course import tables
+from ddpm_lib.course.speed import training_speed
+
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 FIGURES = REPOSITORY / "figures"
@@ -37,7 +40,7 @@ SOLVED = REPOSITORY / "build" / "solved"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
 CEILING = 3 * 2**30  # bytes of resident memory that a notebook may take
-SLOWER = 1.5  # times the README's seconds, from which on the table warns
+SLOWER = 1.5  # times the measured seconds: a run that takes longer is warned of
 CELL_TIMEOUT = 6 * 3600  # seconds; a long training is a parameter, a hang is a bug
 
 
@@ -49,6 +52,7 @@ class Run:
     peak_bytes: int
     figures: int
     error: str = ""
+    fixed_seconds: float = 0.0  # those that a parameter sets
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
@@ -88,7 +92,13 @@ def execute(path: Path, output: Path, parameters: dict) -> Run:
     seconds = time.perf_counter() - start
     notebook = nbformat.read(output, 4)
     title = notebook.cells[0].source.splitlines()[0].partition("·")[2].strip()  # "# 01 · The title"
-    return Run(path.stem, title, seconds, peak[0], sum(1 for _ in stored_figures(notebook)), error)
+    return Run(path.stem, title, seconds, peak[0], sum(1 for _ in stored_figures(notebook)), error, fixed_seconds(path))
+
+
+def fixed_seconds(path: Path) -> float:
+    """Seconds that the notebook's own parameters set, such as the budget of a training."""
+    parameters = papermill.inspect_notebook(path).items()
+    return float(sum(float(found["default"]) for name, found in parameters if name.endswith("seconds")))
 
 
 @contextlib.contextmanager
@@ -164,9 +174,7 @@ def course(names: list[str], parameters: dict) -> list[Run]:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
     if not parameters:  # with other parameters other seconds are what was asked for
-        from ddpm_lib.course.speed import training_speed  # here, because torch takes seconds
-
-        for warning in slower_than_readme(runs, training_speed()):
+        for warning in slower_than_measured(runs, training_speed()):
             print(f"warning: {warning}")
     return [within_ceiling(run) for run in runs]
 
@@ -179,35 +187,31 @@ def within_ceiling(run: Run) -> Run:
     return dataclasses.replace(run, error=error)
 
 
-def slower_than_readme(runs: list[Run], speed: float) -> Iterator[str]:
-    """A sentence on each run that took half as long again as the README's table says, scaled to this machine.
+def slower_than_measured(runs: list[Run], speed: float) -> Iterator[str]:
+    """A sentence on each run that took half as long again as was measured, scaled to this machine.
 
-    speed: training images per second here. A faster machine isn't asked for more: 03 trains for fixed seconds.
+    speed: training images per second here. A faster machine isn't asked for more.
     """
-    table = README.read_text(encoding="utf-8").partition(TABLE_START)[2].partition(TABLE_END)[0]
-    there = re.search(r"trains (\d+) images per second", table)
-    scale = max(1.0, float(there[1]) / speed) if there else 1.0
-    rows = {name: int(seconds) for name, seconds in re.findall(r"(?m)^\| \[`(\w+)`\].*\| (\d+) \| \d+ \|$", table)}
+    images_per_s, measured = tables.read_measured()
     for run in runs:
-        expected = scale * rows.get(run.notebook, float("inf"))
-        if run.seconds > SLOWER * expected:
-            yield f"{run.notebook} took {run.seconds:.0f} s, where {expected:.0f} s were expected on this machine"
+        if run.notebook in measured:
+            expected = measured[run.notebook].seconds_at(max(1.0, images_per_s / speed))
+            if run.seconds > SLOWER * expected:
+                yield f"{run.notebook} took {run.seconds:.0f} s, where {expected:.0f} s were expected on this machine"
 
 
 def store(names: list[str]) -> list[Run]:
-    """Execute and write the cleaned result over the stored notebook; the README's table gets the new figures.
+    """Execute and write the cleaned result over the stored notebook; the measured table gets the new figures.
 
     With 00 among them it also gets this machine's speed, by which 00 scales those figures elsewhere. So name 00 only
     together with all others: seconds and yardstick belong to one machine, in one state.
     """
-    from ddpm_lib.course.speed import training_speed  # here, because torch takes seconds and only `store` needs it
-
     runs, paths = [], find_notebooks(names)
     BUILD.mkdir(parents=True, exist_ok=True)
     speed = training_speed() if paths[0].name.startswith("00") else None
     if speed is not None:
-        paths = [*paths[1:], paths[0]]  # 00 shows the README's table, so the others' rows come first
-        write_readme_table([], speed)
+        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the others' rows come first
+        write_measured([], speed)
     for path in paths:
         output = BUILD / path.name
         run = execute(path, output, {})
@@ -217,30 +221,36 @@ def store(names: list[str]) -> list[Run]:
             notebook = nbformat.read(output, 4)
             clean(notebook)
             nbformat.write(notebook, path)
-        write_readme_table([run])
+        write_measured([run])
     return runs
 
 
-def write_readme_table(runs: list[Run], speed: float | None = None) -> None:
-    """Replace the rows of the runs in the README's table of notebooks, leaving other rows as they are.
+def write_measured(runs: list[Run], speed: float | None = None) -> None:
+    """Put the runs into the measured table, leaving other rows as they are, and write the README's table from it.
 
-    speed: training images per second of the machine; None leaves the line that says it.
+    speed: training images per second of the machine; None leaves the number that is there.
     """
-    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_START)
-    table, _, after = rest.partition(TABLE_END)
-    yardstick = "".join(line + "\n" for line in table.splitlines() if "images per second" in line)
-    if speed is not None:
-        yardstick = f"On a machine that trains {speed:.0f} images per second, as notebook 00 measures it:\n"
-    rows = {row.split("`")[1]: row for row in table.splitlines() if "`" in row}
+    images_per_s, measured = tables.read_measured()
     for run in runs:
         if not run.error:
-            rows[run.notebook] = (
-                f"| [`{run.notebook}`](notebooks/{run.notebook}.ipynb) | {run.title} "
-                f"| {run.seconds:.0f} | {run.peak_bytes / 2**20:.0f} |"
-            )
+            mebibytes = round(run.peak_bytes / 2**20)
+            measured[run.notebook] = tables.Measured(run.title, round(run.seconds), run.fixed_seconds, mebibytes)
+    tables.write_measured(images_per_s if speed is None else round(speed), measured)
+    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_START)
+    _, _, after = rest.partition(TABLE_END)
+    README.write_text(f"{before}{TABLE_START}{readme_table()}{TABLE_END}{after}", encoding="utf-8")
+
+
+def readme_table() -> str:
+    """The measured table in Markdown, as the README shows it."""
+    images_per_s, measured = tables.read_measured()
+    yardstick = f"On a machine that trains {images_per_s:.0f} images per second, as notebook 00 measures it:"
     head = ["| notebook | what it is about | seconds | peak MiB |", "|---|---|---:|---:|"]
-    table = yardstick + "\n" + "\n".join(head + [rows[name] for name in sorted(rows)]) + "\n"
-    README.write_text(f"{before}{TABLE_START}{table}{TABLE_END}{after}", encoding="utf-8")
+    rows = [
+        f"| [`{name}`](notebooks/{name}.ipynb) | {row.title} | {row.seconds} | {row.peak_mib} |"
+        for name, row in measured.items()
+    ]
+    return "\n".join([yardstick, "", *head, *rows]) + "\n"
 
 
 def solved(names: list[str]) -> None:

@@ -2,7 +2,8 @@
 
     python tools/sweep.py w_sweep run [NAME...]       execute the points that are missing; no NAME is all of them
     python tools/sweep.py w_sweep list                their names, one a line
-    python tools/sweep.py w_sweep gather              figures/w_sweep.csv, .json (provenance) and .png
+    python tools/sweep.py w_sweep gather              w_sweep.csv and .json (provenance) of
+                                                     ddpm_lib/course/data/, and figures/w_sweep.png
     python tools/sweep.py w_sweep store               refresh the stored outputs of the notebook itself
 
 The same for what_mattered. `make sweep` and `make variants` list, run with two processes and gather.
@@ -15,9 +16,7 @@ machines may work in that folder, and after a stop of any kind the same command 
 """
 
 import argparse
-import csv
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -37,19 +36,17 @@ import papermill
 from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean, literal, run_cells
 
 from ddpm_lib.checkpoint import SHIPPED
-from ddpm_lib.course import plots
+from ddpm_lib.course import plots, tables
+from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import default_root, has_full_mnist
 from ddpm_lib.files import write_atomically
 
 SWEEPS = NOTEBOOKS / "sweeps"
 BUILD = REPOSITORY / "build" / "sweep"
+DATA = tables.DATA
 
 WEIGHTS = (-1, 0, 0.2, 0.5, 1, 2, 4, 8)
 WEIGHTS_FULL = (-1, -0.5, 0, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8)
-VARIANTS = (
-    "recommended", "eps", "p_uncond 0", "p_uncond 0.3", "linear schedule", "cosine, not shifted", "EMA off", "no t",
-    "no embeddings", "5,000 digits",
-)  # fmt: skip
 COLUMNS = {
     "w_sweep": [
         "w", "seed", "sampler", "steps", "n", "fid", "fid_low", "fid_high", "kid", "inception_score",
@@ -93,8 +90,8 @@ def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
     found = {}
     for parameters in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
         parameters |= data | changes
-        if parameters.get("variant") == "5,000 digits" and parameters["data_source"] == "embedded":
-            continue  # without the full set, all variants train on these
+        if "variant" in parameters and VARIANTS[parameters["variant"]].data_source == parameters["data_source"]:
+            continue  # without the full set, all variants train on the embedded digits
         found[point_name(grid, parameters)] = parameters
     return found
 
@@ -160,7 +157,7 @@ def commit() -> str:
 
 
 def gather(grid: str, names: list[str], command: str) -> list[dict]:
-    """Write figures/GRID.csv with the rows of all points, sorted, and figures/GRID.json with where they come from.
+    """Write GRID.csv with the rows of all points, sorted, and GRID.json with where they come from, for the notebooks.
 
     Exits, and writes nothing, where a point is missing or damaged.
     """
@@ -176,11 +173,7 @@ def gather(grid: str, names: list[str], command: str) -> list[dict]:
     if missing:
         sys.exit("\n".join([f"{len(missing)} of {len(names)} points are missing; run again:", *missing]))
     rows.sort(key=sort_key)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS[grid], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
-    write_atomically(FIGURES / f"{grid}.csv", text.getvalue().encode())
+    tables.write_table(DATA / f"{grid}.csv", rows)
     said = {
         "command": command,
         "points": len(names),
@@ -189,20 +182,20 @@ def gather(grid: str, names: list[str], command: str) -> list[dict]:
         "machines": sorted({origin["machine"] for origin in provenance}),
         "seconds": round(sum(origin["seconds"] for origin in provenance)),  # of all points, one after another
     }
-    write_atomically(FIGURES / f"{grid}.json", (json.dumps(said, indent=1) + "\n").encode())
-    print(f"{len(rows)} rows of {len(names)} points: {FIGURES / f'{grid}.csv'}")
+    write_atomically(DATA / f"{grid}.json", (json.dumps(said, indent=1) + "\n").encode())
+    print(f"{len(rows)} rows of {len(names)} points: {DATA / f'{grid}.csv'}")
     return rows
 
 
 def sort_key(row: dict) -> tuple:
     """Variants in the order of VARIANTS; samplers by name, real digits (without w) last."""
     if "variant" in row:
-        return (VARIANTS.index(row["variant"]), row["seed"], row["w"])
+        return (list(VARIANTS).index(row["variant"]), row["seed"], row["w"])
     return (row["w"] is None, row["sampler"], row["w"] or 0, row["seed"])
 
 
 @plots.styled
-def draw_figure(rows: list[dict]):
+def sweep_figure(rows: list[dict]):
     """FID and Inception Score over w, and one against the other from w = 0 on: means over the seeds, each seed a dot.
 
     A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed, and the star: real digits.
@@ -283,7 +276,7 @@ def main() -> None:
         options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
         rows = gather(grid, list(known), " ".join(["tools/sweep.py", grid, *options]))
         if grid == "w_sweep":
-            write_atomically(FIGURES / "w_sweep.png", plots.png(draw_figure(rows)))
+            write_atomically(FIGURES / "w_sweep.png", plots.png(sweep_figure(rows)))
         return None
     missing = [name for name in arguments.names or known if not is_finished(name, COLUMNS[grid])]
     if arguments.command == "list":

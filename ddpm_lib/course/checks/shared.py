@@ -1,0 +1,14 @@
+"""What the checks of several notebooks need: random pictures, and words for what came back instead of one."""
+
+import torch
+from torch import Tensor
+
+
+def images(*shape: int) -> Tensor:
+    """Random pictures (*shape, 1, 28, 28) in [−1, 1]."""
+    return torch.rand(*shape, 1, 28, 28) * 2 - 1
+
+
+def shape_of(value: object) -> str:
+    """A tensor's shape, or the type of anything else."""
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -1,0 +1,88 @@
+"""The lists that must agree: pyproject.toml, constraints.txt, environment.yml, Makefile, pages; and the yardstick."""
+
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ddpm_lib.course.speed import training_speed
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+FOR_HTML = [Requirement(line) for line in PROJECT["optional-dependencies"]["html"]]  # from PyPI, also under conda
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def test_environment_yml_lists_what_pyproject_lists():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = {line for line in environment["dependencies"] if isinstance(line, str)} - {"pip"}
+    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in REQUIREMENTS}
+    assert conda == wanted | {f"python{PROJECT['requires-python']}"}
+
+
+@pytest.mark.parametrize("need", REQUIREMENTS + FOR_HTML, ids=lambda need: need.name)
+def test_every_dependency_is_pinned_within_its_range(need):
+    pins = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8")))
+    pins = {name.lower(): version for name, version in pins.items()}
+    assert need.specifier.contains(Version(pins[need.name.lower()]), prereleases=True)
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "notebooks/teaching.md"])
+def test_a_page_names_only_make_targets_that_exist(page):
+    text, makefile = ((ROOT / name).read_text(encoding="utf-8") for name in (page, "Makefile"))
+    targets = set(re.findall(r"(?m)^([\w-]+):", makefile))
+    for words in re.findall(r"(?m)(?:^    |`)make ([a-z -]*[a-z])", text):
+        assert set(words.split()) <= targets, words
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", [*PAGES, "notebooks/glossary.md", "notebooks/teaching.md"])
+def test_files_that_a_page_shows_exist(page):
+    page = ROOT / page
+    links = re.findall(r"\]\(((?!http|#)[^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_speed_of_this_machine_is_measured_and_nothing_is_drawn(global_rng_untouched):
+    with global_rng_untouched():
+        assert training_speed(rounds=1, steps=1) > 0
+
+
+def minutes_of_class():
+    """(plan, from, minutes, notebook's file or "") of each slot in teaching.md."""
+    page = (ROOT / "notebooks" / "teaching.md").read_text(encoding="utf-8")
+    for plan in re.findall(r"(?ms)^## (?:Two hours|One day).*?(?=^## )", page):
+        slots = re.findall(r"(?m)^\| (\d+):(\d\d) \| (\d+) \| (?:\[\d\d\]\((\w+)\.ipynb\))? *\|", plan)
+        yield plan.splitlines()[0], [(60 * int(h) + int(m), int(minutes), name) for h, m, minutes, name in slots]
+
+
+def test_the_teachers_plans_add_up():
+    (_, two_hours), (_, day) = minutes_of_class()
+    for slots in (two_hours, day):
+        for (start, minutes, _), (following, _, _) in pairwise(slots):
+            assert start + minutes == following
+    assert sum(minutes for _, minutes, _ in two_hours) == 120
+    notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert sorted(name for *_, name in day if name) == notebooks
+
+
+def test_each_slot_of_a_plan_is_longer_than_its_notebook_computes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    seconds = {name: int(s) for name, s in re.findall(r"(?m)^\| \[`(\d\d_\w+)`\].*\| (\d+) \| \d+ \|$", readme)}
+    assert seconds
+    for plan, slots in minutes_of_class():
+        for _, minutes, name in slots:
+            assert 60 * minutes > seconds.get(name, 0), f"{plan}: {name}"

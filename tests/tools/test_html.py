@@ -1,0 +1,336 @@
+"""The reader's edition: built once, served on the loopback, opened in Chromium as a reader would."""
+
+import functools
+import http.server
+import re
+import threading
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import make_html
+import nbformat
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from ddpm_lib import load_checkpoint, sample
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+SWEEPS = sorted((Path(__file__).parents[2] / "notebooks" / "sweeps").glob("*.ipynb"))
+DOCS = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+STEMS = [path.stem for path in NOTEBOOKS + SWEEPS]
+PAGES = ["index", *STEMS, "glossary", "teaching", *(path.stem for path in DOCS), "repository"]
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("html") / "site"
+    make_html.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def soups(site):
+    """Every page of the site, parsed, by its name."""
+    return {path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in site.glob("*.html")}
+
+
+@pytest.fixture(scope="module")
+def url(site):
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    browser_type, options = chromium
+    browser = browser_type.launch(**options)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def visit(browser, url):
+    """visit(name, viewport, theme): that page, loaded; at the end nothing has gone wrong on it, or left the machine."""
+    contexts, trouble = [], []
+
+    def request(sent):
+        if not sent.url.startswith((url, "data:")):
+            trouble.append(f"request to another host: {sent.url}")
+
+    def open_page(name, viewport=WIDE, theme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=theme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", request)
+        page.on("requestfailed", lambda failed: trouble.append(f"failed: {failed.url}"))
+        page.on("response", lambda got: got.status >= 400 and trouble.append(f"{got.status}: {got.url}"))
+        page.goto(f"{url}{name}.html", wait_until="load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def luminance(color):
+    r, g, b = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (float(number) / 255 for number in re.findall(r"[\d.]+", color)[:3])
+    )
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+# Each visible piece of text: its colour, and the first background behind it that is not transparent.
+TEXTS = """() => {
+  const found = {};
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim(), element = walker.currentNode.parentElement;
+    if (!text || !element.checkVisibility() || element.closest('script')) continue;
+    let behind = element;
+    while (behind && /^rgba\\(.*, 0\\)$/.test(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
+    const background = behind ? getComputedStyle(behind).backgroundColor : 'none';
+    found[[getComputedStyle(element).color, background]] ??= text.slice(0, 40);
+  }
+  return Object.entries(found).map(([colors, text]) => [...colors.split(/,(?=rgb)/), text]);
+}"""
+
+
+# ---------------------------------------------------------------------------- what is written
+
+
+def test_each_notebook_and_page_is_there_in_order(soups):
+    assert {f"{name}.html" for name in PAGES} <= soups.keys()
+    links = [link["href"] for link in soups["index.html"].select("#contents a")]
+    assert links == [f"{name}.html" for name in PAGES]
+    cards = [link["href"] for link in soups["index.html"].select(".cards a")]
+    assert cards == [f"{path.stem}.html" for path in NOTEBOOKS]
+    assert all(card.find("div") for card in soups["index.html"].select(".cards li")), "each says what one can do then"
+    for before, after in pairwise(PAGES[1:]):
+        assert soups[f"{before}.html"].select_one("[rel=next]")["href"] == f"{after}.html"
+        assert soups[f"{after}.html"].select_one("[rel=prev]")["href"] == f"{before}.html"
+
+
+def test_every_link_and_file_on_the_site_resolves(site, soups):
+    for name, soup in soups.items():
+        ids = [element["id"] for element in soup.select("[id]")]
+        assert len(ids) == len(set(ids)), f"{name}: an id twice"
+        for element in soup.select("[href], [src], [srcset]"):
+            for attribute in {"href", "src", "srcset"} & element.attrs.keys():
+                target = urlsplit(urljoin(f"http://here/{name}", element[attribute]))
+                if target.netloc == "here":
+                    path = target.path.lstrip("/")
+                    assert (site / path).is_file(), f"{name}: {element[attribute]}"
+                    if target.fragment:
+                        assert soups[path].find(id=target.fragment), f"{name}: {element[attribute]}"
+                else:
+                    assert element.name == "a" or target.scheme == "data", f"{name} loads {element[attribute][:80]}"
+
+
+def test_pages_have_language_title_and_a_way_past_the_navigation(soups):
+    titles = [soup.title.text for soup in soups.values()]
+    assert len(set(titles)) == len(titles)
+    for name, soup in soups.items():
+        assert soup.html["lang"] == "en"
+        assert "$" not in soup.title.text
+        assert len(soup.find_all("h1")) == 1, name
+        skip = soup.body.find("a")
+        assert soup.find(id=skip["href"].lstrip("#")).name == "main"
+
+
+def test_equations_are_mathml(soups):
+    for name, soup in soups.items():
+        for element in soup.select("script, pre, code, img"):
+            element.extract()
+        assert not re.search(r"\$\$|\\(frac|sqrt|bar|varepsilon|text)\b|\$\w", soup.get_text()), name
+    for name in ("01_forward_process", "04_guided_sampling", "glossary"):
+        assert len(soups[f"{name}.html"].find_all("math")) > 20
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_of_a_notebook_is_shown_with_its_alt_text(path, site):
+    soup = BeautifulSoup((site / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+    shown = [(image["src"].partition(",")[2], image["alt"]) for image in soup.select("img[src^=data]")]
+    stored = [
+        (output.data[kind].strip(), output.metadata[kind]["alt"])
+        for cell in nbformat.read(path, 4).cells
+        for output in cell.get("outputs", [])
+        for kind in ("image/png", "image/gif")
+        if kind in output.get("data", {})
+    ]
+    assert shown == stored
+
+
+def test_no_widget_is_left_empty(soups):
+    for name, soup in soups.items():
+        for output in soup.select(".output_area"):
+            assert not re.match(r"GuidanceLab|\w+\((children|description|value)=", output.get_text().strip()), name
+        assert "widget-view" not in str(soup)
+        assert not soup.select("script[src^=http]")
+
+
+def test_a_widget_becomes_a_note_and_a_prediction_radio_buttons():
+    note = make_html.for_a_page({"text/plain": "RadioButtons(description='you think', options=())"}, {}, "", "id")
+    assert "JupyterLab" in note["text/html"]
+    options = make_html.for_a_page({"text/plain": "○ at t < 5\n○ nowhere"}, {}, "", "predict-this")
+    labels = BeautifulSoup(options["text/html"], "html.parser").select("label")
+    assert [label.get_text().strip() for label in labels] == ["at t < 5", "nowhere"]
+    assert {label.input["name"] for label in labels} == {"predict-this"}
+    plain = {"text/plain": "tensor([1, 2])"}
+    assert make_html.for_a_page(plain, {}, "", "id") == plain
+
+
+def test_a_link_to_nothing_stops_the_build():
+    site, page = make_html.Site(), make_html.Page("notebooks/glossary.md")
+    assert site.link("01_forward_process.ipynb#recap", page) == "01_forward_process.html#recap"
+    assert site.link("../README.md#the-course", page) == "index.html#the-course"
+    assert site.link("../docs/scaling.md#resume", page) == "scaling.html#resume"
+    assert site.link("../ddpm_lib/schedule.py", page) == "ddpm_lib.schedule.py.html"
+    assert site.link("../benchmarks", page) == ""
+    with pytest.raises(FileNotFoundError, match=r"glossary\.md links to 99_nothing\.ipynb"):
+        site.link("99_nothing.ipynb", page)
+
+
+def test_the_site_is_small(site):
+    assert (site / "scrubber.png").stat().st_size < 1_500_000
+    assert sum(file.stat().st_size for file in site.rglob("*")) < 10_000_000
+
+
+# ---------------------------------------------------------------------------- what a reader sees
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_in_the_browser(visit, name):
+    page = visit(name, PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "with solutions open"
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    papers = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        papers.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        texts = page.evaluate(TEXTS)
+        assert len(texts) > 3
+        for color, background, text in texts:
+            assert contrast(color, background) >= 4.5, f"{theme}: {color} on {background}: {text}"
+    assert luminance(papers[0]) > 0.9
+    assert luminance(papers[1]) < 0.05
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_scrubber(visit, theme, tmp_path):
+    page = visit("05_guidance_lab", theme=theme)
+    slider = page.get_by_label("guidance weight w")
+    caption, window = page.locator(".scrubber figcaption"), page.locator(".scrubber .frames")
+    assert caption.get_attribute("aria-live") == "polite"
+
+    def seen():
+        window.screenshot(path=tmp_path / "frame.png")
+        return np.asarray(Image.open(tmp_path / "frame.png").convert("L")).astype(int)
+
+    at_first = seen()
+    assert "w = 1," in caption.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert "w = 1.25:" in caption.inner_text()
+    assert slider.get_attribute("aria-valuetext") == "w = 1.25"
+    assert page.locator(".scrubber img").get_attribute("alt").endswith("w = 1.25")
+    assert abs(seen() - at_first).mean() > 0.1
+    page.keyboard.press("Home")
+    assert "w = −1:" in caption.inner_text()
+    assert "guidance scale 1 + w = 0." in caption.inner_text()
+    ignored = seen()
+    assert abs(ignored - at_first).mean() > 10
+    page.keyboard.press("End")
+    assert "w = 8:" in caption.inner_text()
+    assert abs(seen() - ignored).mean() > 10
+    read = {}
+    for frame, w in ((0, -1), (8, 1)):
+        slider.fill(str(frame))
+        read[w] = int(re.search(r"(\d+) of 50 digits", caption.inner_text())[1])
+        assert f"agreement {read[w] / 50:.2f}" in caption.inner_text()
+    assert read[-1] < 20 < 45 < read[1]
+
+
+def test_what_the_scrubber_shows_is_what_sample_draws(site):
+    """Frame 8 of the picture, w = 1, is a fresh draw from the same noise."""
+    picture = Image.open(site / "scrubber.png").convert("LA")
+    height = picture.height // len(make_html.WEIGHTS)
+    frame = np.asarray(picture)[8 * height : 9 * height].reshape(make_html.NOISES, 30, 10, 30, 2).swapaxes(1, 2)
+    assert (frame[:, :, 0, :, 1] == 0).all(), "between digits the page shows"
+    assert (frame[:, :, 1:-1, 1:-1, 1] == 255).all()
+    x_T = torch.randn(10 * make_html.NOISES, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    x = sample(load_checkpoint(), torch.arange(10).repeat(make_html.NOISES), w=1.0, steps=make_html.STEPS, x_T=x_T)
+    want = x.view(make_html.NOISES, 10, 28, 28).numpy()
+    assert np.abs(frame[:, :, 1:-1, 1:-1, 0] / 255 - want).mean() < 0.03
+
+
+def test_solutions_are_folded_and_open_by_key(visit):
+    page = visit("04_guided_sampling")
+    folds = page.locator("details")
+    assert folds.count() >= 5
+    assert not page.evaluate("[...document.querySelectorAll('details')].some(one => one.open)")
+    solution = page.locator("details", has_text="Solution").first
+    assert not solution.locator("pre").is_visible()
+    solution.locator("summary").press("Enter")
+    assert solution.locator("pre").is_visible()
+
+
+def test_equations_are_drawn(visit):
+    page = visit("01_forward_process")
+    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('16px \"Course Math\"', 'x'))")
+    # A root takes room beside what stands under it; where a font lacks the sign, browsers draw none.
+    rooms = page.evaluate("""() => [...document.querySelectorAll('main msqrt')].map(root => {
+        return root.getBoundingClientRect().width - [...root.children].reduce(
+            (sum, child) => sum + child.getBoundingClientRect().width, 0);
+    })""")
+    assert len(rooms) > 5
+    assert min(rooms) > 4
+
+
+def test_the_skip_link_and_the_contents_on_a_phone(visit):
+    page = visit("01_forward_process", PHONE)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.get_by_role("link", name="Contents").click()
+    assert page.evaluate("document.activeElement.id") == "contents"
+    page.get_by_role("link", name="02 · The U-Net").first.click()
+    page.wait_for_url("**/02_unet.html")
+
+
+def test_the_pages_open_from_a_folder_too(browser, site):
+    page = browser.new_page()
+    trouble = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("requestfailed", lambda failed: trouble.append(failed.url))
+    page.goto((site / "05_guidance_lab.html").as_uri())
+    page.get_by_label("guidance weight w").press("End")
+    assert "w = 8:" in page.locator(".scrubber figcaption").inner_text()
+    page.close()
+    assert trouble == []

@@ -1,0 +1,236 @@
+"""Several processes: the same weights everywhere, to each its share, and nobody waits for ever."""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import distributed as dist
+
+from ddpm_lib import DDPM, UNet, load_checkpoint, read_metadata, train, training
+from ddpm_lib.training import TrainConfig, distributed
+from ddpm_lib.training import __main__ as command
+from ddpm_lib.training.snapshot import TrainState
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+
+pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this torch has no distributed engine")
+
+
+def torchrun(*arguments, processes=2):
+    """Run under torchrun on a free port of this machine; a warning is an error in every process."""
+    # conftest.py hides GPUs from these, too. USE_LIBUV: torch for Windows may be built without it.
+    options = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error", "USE_LIBUV": "0"}
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *arguments],
+        env=os.environ | options,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder where two processes wrote what they saw (distributed_worker.py), and how that ended."""
+    folder = tmp_path_factory.mktemp("ranks")
+    return folder, torchrun(str(WORKER), str(folder))
+
+
+@pytest.fixture(scope="module")
+def ranks(run):
+    """What each process saw."""
+    folder, done = run
+    assert sorted(os.listdir(folder)) == ["rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
+    return [safetensors.torch.load_file(folder / f"rank_{rank}.safetensors") for rank in (0, 1)]
+
+
+# ---------------------------------------------------------------------------- two processes
+
+
+@pytest.mark.parametrize("weights", ["raw", "average"])
+def test_the_replicas_are_identical_after_every_step(ranks, weights):
+    """… bit for bit, although they began with different weights; and every step changes them."""
+    assert torch.equal(ranks[0][weights], ranks[1][weights])
+    steps = ranks[0][weights]
+    assert len(steps) == 7
+    assert all((before != after).any() for before, after in itertools.pairwise(steps))
+
+
+def test_each_process_sees_its_own_share_and_an_epoch_is_their_union(ranks):
+    """49 images: 24 for each in 3 batches of 8, one left out in each epoch."""
+    shares = [rank["ids"] for rank in ranks]  # (7 steps, 8 images)
+    for epoch in (slice(0, 3), slice(3, 6)):
+        first, second = (set(share[epoch].flatten().tolist()) for share in shares)
+        assert len(first) == len(second) == 24
+        assert len(first | second) == 48
+    assert not torch.equal(shares[0][0:3].sort().values, shares[0][3:6].sort().values)  # another order each epoch
+
+
+def test_the_noise_differs_between_processes_and_between_steps(ranks):
+    draws = torch.cat([rank["eps"] for rank in ranks]).flatten(1)  # (14, …)
+    correlation = torch.corrcoef(draws) - torch.eye(14)
+    assert correlation.abs().max() < 5 / draws.shape[1] ** 0.5
+
+
+def test_batch_norm_keeps_the_statistics_of_its_own_process(ranks):
+    assert not torch.equal(ranks[0]["running_mean"], ranks[1]["running_mean"])
+
+
+def test_two_processes_give_the_gradient_of_one_batch_that_is_twice_as_large(ranks):
+    """For a network without BatchNorm: one process, both batches in one."""
+    assert torch.equal(ranks[0]["gradient"], ranks[1]["gradient"])
+    assert not torch.equal(ranks[0]["x_t"], ranks[1]["x_t"])
+    x_t, time, y, target = (torch.cat([rank[name] for rank in ranks]) for name in ("x_t", "time", "y", "target"))
+    sys.path.insert(0, str(WORKER.parent))
+    try:
+        from distributed_worker import NoBatchNorm
+    finally:
+        sys.path.pop(0)
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        network = NoBatchNorm()
+    assert len(x_t) == 16
+    torch.nn.functional.mse_loss(network(x_t, time, y), target).backward()
+    gradient = torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+    torch.testing.assert_close(ranks[0]["gradient"], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_a_budget_of_seconds_ends_on_the_same_step_in_a_slow_and_a_fast_process(ranks):
+    assert ranks[0]["steps"] == ranks[1]["steps"] >= 2
+
+
+def test_a_training_of_two_processes_resumes_bit_for_bit(ranks):
+    """Each process gets its own noise back; rank 0 writes the snapshot."""
+    for rank in ranks:
+        assert torch.equal(rank["resumed"], ranks[0]["raw"][-1])
+
+
+def test_the_loss_goes_down_in_every_process(ranks):
+    for rank in ranks:
+        assert rank["losses"][-10:].sum() < 0.6 * rank["losses"][:10].sum()
+    assert not torch.equal(ranks[0]["losses"], ranks[1]["losses"])
+
+
+def test_when_one_process_fails_the_others_are_stopped(run):
+    """The other is told to go on for a million steps; torchrun came back long before their time-out of minutes."""
+    _, done = run
+    assert done.returncode != 0
+    assert "rank 1 fails on purpose" in done.stderr
+
+
+def test_the_command_line_trains_in_two_processes_and_writes_one_checkpoint(tmp_path):
+    path = tmp_path / "not" / "there" / "mine.safetensors"
+    options = ["--steps", "4", "--batch-size", "4", "--data", "embedded", "--out", str(path)]
+    done = torchrun("-m", "ddpm_lib.training", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("'steps': 4") == 1
+    assert os.listdir(path.parent) == [path.name]
+    assert load_checkpoint(path).unet.config == DDPM.recommended().unet.config
+    metadata = read_metadata(path)
+    assert metadata["world_size"] == 2
+    assert metadata["steps"] == 4
+    assert metadata["seconds"] > 0
+    assert metadata["command"].startswith("python -m ddpm_lib.training --steps 4 --batch-size 4")
+
+
+# ---------------------------------------------------------------------------- the same rules, in one process
+
+
+@pytest.mark.parametrize(("n", "world", "batch_size"), [(49, 2, 8), (50, 3, 8), (10, 4, 8), (7, 7, 2), (20, 1, 6)])
+def test_all_processes_take_equally_many_batches_of_different_images(n, world, batch_size, monkeypatch):
+    monkeypatch.setattr(training, "world_size", lambda: world)
+    share = n // world
+    batches = share // min(batch_size, share)
+    epochs = []
+    for rank in range(world):
+        monkeypatch.setattr(training, "rank", lambda rank=rank: rank)
+        state = TrainState(None, None, None, torch.Generator().manual_seed(3))
+        taken = []
+        for state.step in range(2 * batches):
+            taken.append(training._next_batch(state, n, batch_size))
+        epochs.append([torch.cat(taken[:batches]), torch.cat(taken[batches:])])
+    for epoch in zip(*epochs, strict=True):
+        seen = torch.cat(epoch).tolist()
+        assert len(set(seen)) == len(seen) == world * batches * min(batch_size, share)
+
+
+def test_a_train_set_smaller_than_the_number_of_processes_is_refused(tiny_ddpm, few_digits, monkeypatch):
+    monkeypatch.setattr(training, "world_size", lambda: 49)
+    with pytest.raises(ValueError, match=r"train_set.*49 processes"):
+        train(tiny_ddpm, few_digits, TrainConfig(steps=1))
+
+
+def test_alone_nothing_is_changed(tiny_ddpm, generator):
+    with distributed.process_group():
+        assert (distributed.rank(), distributed.world_size()) == (0, 1)
+        assert not dist.is_initialized()
+        assert distributed.own_generator(generator) is generator
+        assert distributed.own_generator(None) is None
+        assert distributed.shared_loss(tiny_ddpm) == tiny_ddpm.loss
+        assert distributed.from_rank_0(0.3) == 0.3
+
+
+# ---------------------------------------------------------------------------- the command line, in one process
+
+
+def test_the_command_line_trains_without_torchrun_too(tmp_path, make_ddpm, monkeypatch, capsys):
+    tiny = make_ddpm()  # of which the command line makes new ones, with initial weights from torch's own generator
+    monkeypatch.setattr(DDPM, "recommended", lambda: DDPM(UNet(tiny.unet.config), tiny.schedule))
+    weights = []
+    for seed in (1, 1, 2):
+        path = tmp_path / f"{len(weights)}.safetensors"
+        options = f"--steps 100 --batch-size 2 --lr 0.001 --data embedded --seed {seed}".split()
+        command.main([*options, "--out", str(path)])
+        weights.append(load_checkpoint(path).unet.head.weight)
+        assert read_metadata(path)["world_size"] == 1
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    printed = capsys.readouterr().out
+    assert "step 100: loss 0." in printed or "step 100: loss 1." in printed
+    assert "'steps': 100" in printed
+
+
+def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypatch):
+    """Stopped while it wrote the checkpoint: the same command writes it, without training again."""
+    monkeypatch.setattr(DDPM, "recommended", make_ddpm)
+    snapshot, out = tmp_path / "snapshot", tmp_path / "out"
+    options = f"--steps 3 --batch-size 2 --data embedded --out {out} --resume {snapshot}".split()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            command.main(options)
+    assert os.listdir(tmp_path) == ["snapshot"]
+    monkeypatch.setattr(DDPM, "loss", None)
+    command.main(options)
+    trained = load_checkpoint(out).unet.head.weight
+    assert not torch.equal(trained, make_ddpm().unet.head.weight)
+    assert "--resume" in read_metadata(out)["command"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ("--out a", "--steps --seconds is required"),
+        ("--out a --steps 1 --seconds 1", "not allowed with"),
+        ("--out a --steps 0", "steps must be"),
+        ("--out a --steps 1 --lr -1", "lr must be"),
+        ("--out a --steps 1 --data mine", "--data"),
+        ("--steps 1", "--out"),
+    ],
+)
+def test_bad_options_are_refused_by_name_before_any_work(options, what, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(options.split())
+    assert what in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,288 @@
+"""The guidance lab without a browser and without an event loop: what the controls say is what the pixels show."""
+
+import dataclasses
+import io
+import threading
+import time
+
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddpm_lib import load_checkpoint, sample, widgets
+from ddpm_lib.widgets import COARSE_STEPS, VIEWS, GuidanceLab, LabState, lab_picture
+
+
+@pytest.fixture
+def lab(tiny_ddpm):
+    return GuidanceLab(tiny_ddpm)
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.002)
+
+
+def settle(lab):
+    until(lambda: not lab._working)
+
+
+def pixels(lab):
+    return np.asarray(Image.open(io.BytesIO(lab.picture.value)))
+
+
+def walk(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def shows(lab, state):
+    return np.array_equal(pixels(lab), lab_picture(lab.ddpm, state).pixels)
+
+
+# ---------------------------------------------------------------------------- the pure function
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("digit", [None, 3])
+def test_the_same_state_gives_the_same_pixels_and_words(tiny_ddpm, view, digit, global_rng_untouched):
+    state = LabState(view=view, digit=digit, steps=5, t=10, w=2.0)
+    with global_rng_untouched():
+        first, second = lab_picture(tiny_ddpm, state), lab_picture(tiny_ddpm, state)
+    assert first.pixels.dtype == np.uint8
+    assert np.array_equal(first.pixels, second.pixels)
+    assert (first.caption, first.agreement, first.distance) == (second.caption, second.agreement, second.distance)
+    assert set(np.unique(first.pixels[..., 1])) == {0, 255}  # tiles, and nothing between them
+    rows, columns = first.pixels.shape[0] // 30, first.pixels.shape[1] // 30
+    assert len(first.columns) in (0, columns)
+    assert len(first.rows) in (0, rows)
+
+
+def test_the_grid_is_what_sample_draws(tiny_ddpm):
+    state = LabState(w=1.5, seed=4, steps=6, sampler="dpmpp_2m", guidance_interval=(3, 12))
+    x = sample(tiny_ddpm, torch.arange(10), 1.5, "dpmpp_2m", 6, (3, 12), torch.Generator().manual_seed(4))
+    tiles = (x * 255).round().byte().view(2, 5, 28, 28)
+    shown = lab_picture(tiny_ddpm, state).pixels[..., 0].reshape(2, 30, 5, 30).transpose(0, 2, 1, 3)[:, :, 1:-1, 1:-1]
+    assert np.array_equal(shown, tiles)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
+def test_every_column_of_the_row_starts_from_the_noise_of_the_grid(make_ddpm, sampler):
+    ddpm = make_ddpm(prediction="v")
+    row = lab_picture(ddpm, LabState("row", w=2.0, steps=4, sampler=sampler)).pixels
+    if sampler == "ddim":
+        grid = lab_picture(ddpm, LabState("grid", w=2.0, steps=4)).pixels
+        first = np.concatenate(np.split(row[:, :30], 10)[:5], axis=1), np.concatenate(np.split(row[:, :30], 10)[5:], 1)
+        assert abs(np.concatenate(first).astype(int) - grid).max() <= 1
+    assert np.array_equal(row[:, :30], row[:, 120:150]) == (sampler == "ddim")  # w = 2, again, as a fixed column
+
+
+def test_the_film_stops_where_it_is_told(tiny_ddpm):
+    first, last = (lab_picture(tiny_ddpm, LabState("film", steps=10, t=t)) for t in (20, 0))
+    assert "t = 18" in first.caption
+    assert "t = 0" in last.caption
+    x = lab_picture(tiny_ddpm, LabState("grid", steps=10)).pixels
+    assert np.array_equal(last.pixels[:30], np.concatenate([x[:30], x[30:]], axis=1))  # at t = 0 x_t is the digit
+    strip = lab_picture(tiny_ddpm, LabState("film", digit=3, steps=10, t=9))
+    assert strip.columns[0] == "▸ t=10"  # of the times 18, 16, … the nearest, the earlier of two
+    assert strip.columns[-1] == "0"
+
+
+def test_the_difference_is_that_of_the_two_predictions(stub_ddpm):
+    ddpm = stub_ddpm(lambda x_t, t_over_T, y: x_t * 0.1 - 0.25 * y.sum(1).view(-1, 1, 1, 1))  # ε(∅) − ε(y) = 0.25
+    picture = lab_picture(ddpm, LabState("noise", steps=4, t=10))
+    difference = picture.pixels[90:120].reshape(30, 10, 30, 2)[1:-1, :, 1:-1, 0]
+    assert np.array_equal(np.unique(difference), [191])  # 0.5 + 0.25 of 255
+
+
+def test_a_mix_is_drawn_from_the_soft_label(stub_ddpm):
+    ddpm = stub_ddpm()
+    lab_picture(ddpm, LabState("mix", first=3, second=8, share=0.7, w=0.0, steps=1))
+    y = ddpm.unet.calls[0][2]
+    assert torch.allclose(y[:, [3, 8]], torch.tensor([0.3, 0.7]).expand(10, 2))
+    lab_picture(ddpm, LabState("mix", first=3, second=3, share=0.7, w=0.0, steps=1))
+    assert torch.allclose(ddpm.unet.calls[-1][2].sum(1), torch.ones(10))
+
+
+def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
+    tiny_ddpm.train()
+    lab_picture(tiny_ddpm, LabState(steps=2))
+    assert all(module.training for module in tiny_ddpm.modules())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, "w must"), ({"digit": 10}, "labels"),
+     ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "2 steps"), ({"guidance_interval": (9, 1)}, "guid"),
+     ({"view": "mix", "share": 1.5}, "labels")],
+)  # fmt: skip
+def test_states_that_make_no_sense_are_refused(tiny_ddpm, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        lab_picture(tiny_ddpm, LabState(**({"steps": 3} | wrong)))
+
+
+# ---------------------------------------------------------------------------- the panel
+
+
+def test_moving_w_changes_the_picture_within_two_seconds():
+    lab = GuidanceLab(load_checkpoint())
+    (slider,) = [x for x in walk(lab) if isinstance(x, ipywidgets.FloatSlider) and x.description == "w"]
+    (image,) = [x for x in walk(lab) if isinstance(x, ipywidgets.Image)]
+    before = bytes(image.value)
+    slider.value = 6.0
+    until(lambda: bytes(image.value) != before, seconds=2)
+    settle(lab)
+    assert np.array_equal(pixels(lab), lab_picture(lab.ddpm, lab.state).pixels)
+    assert lab.state == LabState(w=6.0)
+    assert "<b>6</b>" in lab.readout.value
+    assert "<b>7</b>" in lab.readout.value  # the guidance scale 1 + w
+    assert "w = 6" in lab.caption.value
+    assert "w = 6" in lab.picture.tooltip
+
+
+def test_the_first_picture_is_there_at_once(lab):
+    assert lab.status.value == ""
+    assert shows(lab, lab.state)
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "changed"),
+    [("w", 3.0, {"w": 3.0}), ("view", "row", {"view": "row"}), ("digit", 7, {"digit": 7}), ("seed", 5, {"seed": 5}),
+     ("steps", 9, {"steps": 9}), ("sampler", "ancestral", {"sampler": "ancestral"}),
+     ("interval", (4, 9), {"guidance_interval": (4, 9)})],
+)  # fmt: skip
+def test_every_control_reaches_the_state_and_the_pixels(lab, control, value, changed):
+    state = dataclasses.replace(lab.state, **changed)
+    getattr(lab, control).value = value
+    settle(lab)
+    assert lab.state == state
+    assert shows(lab, state)
+
+
+def test_controls_of_a_view_are_shown_with_it_and_act(lab):
+    lab.view.value = "film"
+    lab.t.value = 3
+    settle(lab)
+    assert (lab._stop.layout.display, lab._mix.layout.display) == (None, "none")
+    assert shows(lab, lab.state)
+    lab.view.value = "mix"
+    lab.first.value, lab.second.value, lab.share.value = 1, 7, 30
+    settle(lab)
+    assert (lab._stop.layout.display, lab._mix.layout.display) == ("none", None)
+    assert (lab.state.first, lab.state.second, lab.state.share) == (1, 7, 0.3)
+    assert shows(lab, lab.state)
+
+
+def test_new_noise_is_the_next_seed(lab):
+    lab.new_noise.click()
+    settle(lab)
+    assert lab.state.seed == 1
+    assert shows(lab, LabState(seed=1, t=lab.t.value))
+
+
+def test_every_control_has_a_name(lab):
+    for widget in walk(lab):
+        if isinstance(widget, ipywidgets.ValueWidget) and not isinstance(widget, ipywidgets.HTML | ipywidgets.Image):
+            assert widget.description
+
+
+def test_the_latest_state_wins_and_dragging_queues_nothing(lab, monkeypatch):
+    drawn, gate, entered = [], threading.Event(), threading.Event()
+
+    def slow_draw(ddpm, state, tick):
+        drawn.append((state.w, state.steps))
+        entered.set()
+        gate.wait(10)
+        return lab_picture(ddpm, state, tick)
+
+    monkeypatch.setattr(widgets, "lab_picture", slow_draw)
+    for i in range(20):
+        start = time.monotonic()
+        lab.w.value = i / 4
+        assert time.monotonic() - start < 0.5, "a control must not wait for a picture"
+        entered.wait(10)
+    gate.set()
+    settle(lab)
+    assert drawn == [(0.0, COARSE_STEPS), (4.75, COARSE_STEPS), (4.75, lab.steps.value)]  # of 20 values, first and last
+    assert lab.status.value == ""
+    assert shows(lab, lab.state)
+
+
+def test_a_full_picture_gives_way_to_a_newer_state(lab, monkeypatch):
+    full = []
+
+    def draw_and_change(ddpm, state, tick):
+        if state.steps > COARSE_STEPS and state.w == 2.0:
+            full.append(state)
+            lab.w.value = 3.0  # while the full picture is being drawn
+        return lab_picture(ddpm, state, tick)
+
+    monkeypatch.setattr(widgets, "lab_picture", draw_and_change)
+    lab.w.value = 2.0
+    settle(lab)
+    assert len(full) == 1
+    assert shows(lab, lab.state)
+    assert lab.state.w == 3.0
+
+
+def test_the_coarse_picture_comes_first_and_says_so(lab, monkeypatch):
+    seen = []
+    monkeypatch.setattr(lab, "_present", lambda state, picture: seen.append(state.steps))
+    words = []
+    lab.status.observe(lambda change: words.append(change["new"]), names="value")
+    lab.w.value = 2.0
+    settle(lab)
+    assert seen == [COARSE_STEPS, lab.steps.value]
+    assert words[0].startswith(f"{COARSE_STEPS} of {lab.steps.value} steps")
+    assert words[-1] == ""
+
+
+def test_slow_drawing_says_that_it_computes(lab, monkeypatch):
+    words = []
+    lab.status.observe(lambda change: words.append(change["new"]), names="value")
+    monkeypatch.setattr(widgets, "PATIENCE", 0.01)
+    monkeypatch.setattr(widgets, "lab_picture", lambda *arguments: time.sleep(0.1) or lab_picture(*arguments))
+    lab.w.value = 2.0
+    settle(lab)
+    assert "computing…" in words
+    assert lab.status.value == ""
+
+
+def test_an_error_is_one_readable_line_and_the_panel_lives_on(lab):
+    lab.steps.value = 1
+    settle(lab)
+    lab.view.value = "noise"
+    settle(lab)
+    assert "⚠ ValueError: this view stops on the way" in lab.status.value
+    assert "\n" not in lab.status.value
+    lab.steps.value = 5
+    settle(lab)
+    assert lab.status.value == ""
+    assert shows(lab, lab.state)
+
+
+def test_no_thread_is_left_when_the_panel_rests(lab):
+    lab.w.value = 2.0
+    settle(lab)
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "guidance lab"])
+
+
+def test_threads_may_share_the_panel(lab):
+    threads = [threading.Thread(target=setattr, args=(lab.w, "value", i / 4)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    settle(lab)
+    assert shows(lab, lab.state)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, torch.nn.Linear(2, 2)])
+def test_what_is_no_model_is_refused(wrong):
+    with pytest.raises(ValueError, match="ddpm must be a DDPM"):
+        GuidanceLab(wrong)
