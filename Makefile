@@ -93,7 +93,7 @@ checkpoint: .venv/course
 	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 3000 -p budget_eps_seconds 5 \
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
-		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
+		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
 
 # The digit classifier behind evaluate(), and the features of the test digits.
 classifier: .venv/course
