@@ -1,4 +1,4 @@
-"""What eight steps of ancestral sampling can reach with the shipped weights: times, variance, w and interval changed.
+"""How good eight steps of ancestral sampling can be with the shipped weights: other times, variance, w and interval.
 
     python benchmarks/few_steps.py          prints the table of benchmarks/recipe.md, about ten minutes
 
@@ -30,12 +30,12 @@ VARIANTS = (  # steps, crowding of the times, share of β in log-variance, w, gu
 
 
 def crowded_times(T: int, steps: int, crowding: float) -> list[int]:
-    """steps + 1 times from T to 0: evenly spread at crowding = 1, closer together near 0 above it."""
+    """steps + 1 times from T to 0. They are evenly spread at crowding = 1; above it they crowd near 0."""
     return [round(T * (1 - i / steps) ** crowding) for i in range(steps + 1)]
 
 
 def step_with_variance(share: float) -> Step:
-    """`ancestral_step`, its log-variance `share` of the way from β̃ to β = 1 − ᾱ_t/ᾱ_s; none at s = 0, as there."""
+    """`ancestral_step` with a log-variance `share` of the way from β̃ to β = 1 − ᾱ_t/ᾱ_s. At s = 0 there is no noise."""
 
     def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
         mean, std = schedule.posterior(x_0_hat, x_t, t, s)
