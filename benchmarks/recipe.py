@@ -277,10 +277,10 @@ def run(name: str, seconds: float, seed: int, full: TensorDataset) -> dict:
 
 
 def table() -> str:
-    """Every variant of each round with the mean over its seeds."""
+    """A row for each variant of each round: means over its runs, ± half the range of FID."""
     runs = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     head = [
-        "| variant | CPU s | steps | w = 0: FID | agreement | w = 1: FID | agreement | seeds |",
+        "| variant | CPU s | steps | w = 0: FID | agreement | w = 1: FID | agreement | runs |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines, shown = [], None
