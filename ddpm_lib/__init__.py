@@ -1,8 +1,8 @@
 """Class-guided diffusion on MNIST: the finished code that the course's notebooks import."""
 
 from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from ddpm_lib.data import load_mnist
-from ddpm_lib.ddpm import DDPM, to_signed, to_unit
+from ddpm_lib.data import load_mnist, to_signed, to_unit
+from ddpm_lib.ddpm import DDPM
 from ddpm_lib.morph import morph
 from ddpm_lib.precision import best_device, describe_machine
 from ddpm_lib.sampling import sample, sample_steps

@@ -119,6 +119,16 @@ def _load_embedded() -> tuple[TensorDataset, TensorDataset]:
     return _dataset(images[~held_out], labels[~held_out]), _dataset(images[held_out], labels[held_out])
 
 
+def to_signed(images: Tensor) -> Tensor:
+    """Pixels from [0, 1], as data and pictures have them, to [−1, 1], as the model has them: 2·x − 1."""
+    return images * 2 - 1
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """Pixels from [−1, 1] to [0, 1]: (x + 1)/2. What lies outside stays outside."""
+    return (x + 1) / 2
+
+
 def _dataset(images: Tensor, labels: Tensor) -> TensorDataset:
     return TensorDataset(images[:, None].float() / 255, labels)
 

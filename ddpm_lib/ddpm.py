@@ -18,8 +18,6 @@ from ddpm_lib import guards
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.unet import UNet, UNetConfig
 
-PREDICTIONS = ("eps", "v")
-
 
 class DDPM(nn.Module):
     """A denoising diffusion model: what the network regresses, and how that becomes a guess of the noise.
@@ -32,7 +30,7 @@ class DDPM(nn.Module):
         super().__init__()
         self.unet = guards.instance("unet", unet, nn.Module, "a torch module")
         self.schedule = guards.instance("schedule", schedule, NoiseSchedule, "a NoiseSchedule")
-        self.prediction = guards.choice("prediction", prediction, PREDICTIONS)
+        self.prediction = guards.choice("prediction", prediction, ("eps", "v"))
 
     @classmethod
     def recommended(cls) -> "DDPM":
@@ -41,8 +39,7 @@ class DDPM(nn.Module):
 
     def loss(self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
         """E ‖target − network(x_t, t, y)‖² over t, ε and dropped labels: the mean of `errors`, a scalar."""
-        _, error = self.errors(x_0, y, p_uncond, generator)
-        return error.mean()
+        return self.errors(x_0, y, p_uncond, generator)[1].mean()
 
     def errors(
         self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None
@@ -135,13 +132,3 @@ def draw(distribution: Callable, shape: tuple[int, ...], generator: torch.Genera
     """
     guards.generator_or_none("generator", generator)
     return distribution(*shape, generator=generator, device=generator.device if generator else "cpu")
-
-
-def to_signed(images: Tensor) -> Tensor:
-    """Pixels from [0, 1], as data and pictures have them, to [−1, 1], as the model has them: 2·x − 1."""
-    return images * 2 - 1
-
-
-def to_unit(x: Tensor) -> Tensor:
-    """Pixels from [−1, 1] to [0, 1]: (x + 1)/2. What lies outside stays outside."""
-    return (x + 1) / 2

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
+LARGEST_T = 1_000_000  # far beyond use; the tables of a schedule still take only megabytes
 LARGEST_W = 1e6  # far beyond use; a much larger w overflows float32, and inf − inf is no picture
 
 _is_inside: ContextVar[bool] = ContextVar("is_inside", default=False)
@@ -38,6 +39,11 @@ def inside() -> Iterator[None]:
         yield
     finally:
         _is_inside.reset(token)
+
+
+def unasked(function: Callable) -> Callable:
+    """The function with its guards at rest, for arguments that come from the library itself."""
+    return inside()(function)
 
 
 def guard(function: Callable) -> Callable:
@@ -83,6 +89,12 @@ def count(name: str, value: int, least: int = 1, most: int | None = None) -> int
     return value
 
 
+def frames(frames_per_change: int, hold: int) -> None:
+    """Of a morph: whole numbers ≥ 1 and ≥ 0, and not so large that the memory ends."""
+    count("frames_per_change", frames_per_change, least=1, most=10_000)
+    count("hold", hold, least=0, most=10_000)
+
+
 @guard
 def within(name: str, value: float, interval: str) -> float:
     """A number in an interval, written as on paper: "[0, 1)" holds 0 but not 1."""
@@ -91,6 +103,12 @@ def within(name: str, value: float, interval: str) -> float:
     if not is_finite(value) or not (low < value < high or value in ends):
         raise ValueError(f"{name} must lie in {interval}, got {value!r:.60}")
     return value
+
+
+def all_within(interval: str, **values: float) -> None:
+    """Several numbers, each in the same interval."""
+    for name, value in values.items():
+        within(name, value, interval)
 
 
 @guard
@@ -102,12 +120,14 @@ def finite(name: str, value: float, above: float | None = None, least: float | N
     return value
 
 
-@guard
-def either(name: str, value: object, other: str, its: object) -> object:
-    """Of two arguments exactly one is given, and the other is None."""
-    if (value is None) == (its is None):
-        raise ValueError(f"give exactly one of {name} and {other}, got {name}={value!r}, {other}={its!r}")
-    return value
+def budget(steps: int | None, seconds: float | None) -> None:
+    """Exactly one of steps, an integer ≥ 1, and seconds, a finite number > 0."""
+    if (steps is None) == (seconds is None):
+        raise ValueError(f"give exactly one of steps and seconds, got steps={steps!r}, seconds={seconds!r}")
+    if seconds is None:
+        count("steps", steps)
+    else:
+        finite("seconds", seconds, above=0)
 
 
 @guard
@@ -143,12 +163,11 @@ def widths(name: str, value: Sequence[int]) -> tuple[int, int, int]:
     return sizes
 
 
-@guard
-def function_or_none(name: str, value: Callable | None, form: str) -> Callable | None:
-    """A function, or None. form: what it takes and returns, for the error."""
-    if value is not None and not callable(value):
-        raise ValueError(f"{name} must be None or a function {form}, got {value!r:.60}")
-    return value
+def functions_or_none(**values: Callable | None) -> None:
+    """Functions, or None."""
+    for name, value in values.items():
+        if value is not None and not callable(value):
+            raise ValueError(f"{name} must be a function or None, got {value!r:.60}")
 
 
 @guard
@@ -254,7 +273,7 @@ def betas(name: str, beta: Tensor) -> Tensor:
     if log_alpha_bar_T < math.log(torch.finfo(torch.float32).tiny):
         raise ValueError(
             f"{name} is so large that alpha_bar_T = exp({log_alpha_bar_T:.0f}) underflows to 0; "
-            f"use smaller {name} or fewer steps T"
+            "use smaller beta or fewer steps T"
         )
     return beta
 
@@ -373,25 +392,23 @@ def falling_times(name: str, steps: int | Sequence[int], T: int) -> int | list[i
 
 
 @guard
-def step_function(name: str, sampler: str | Callable, known: Sequence[str]) -> str | Callable:
-    """The name of a known sampler, or a function that takes the six arguments of a step."""
+def sampler(name: str, value: str | Callable, known: Sequence[str], eta: float) -> str | Callable:
+    """The name of a known sampler, or a function that takes the six arguments of a step; and the eta that goes with it.
+
+    eta: how much noise DDIM adds on the way, in [0, 1]; no other sampler can be told.
+    """
     form = "(schedule, x_t, x_0_hat, t, s, z)"
-    if not callable(sampler):
-        return choice(name, sampler, known, also=f"a step function {form} or ")
-    try:
-        inspect.signature(sampler).bind(*range(6))
-    except ValueError:  # a built-in, which doesn't say what it takes
-        pass
-    except TypeError as error:
-        raise ValueError(f"{name} as a function must take {form}, got {sampler!r:.60}: {error}") from None
-    return sampler
-
-
-@guard
-def eta(name: str, value: float, sampler: object) -> float:
-    """How much noise DDIM adds on the way; no other sampler can be told."""
-    if not isinstance(value, Real) or not 0 <= value <= (1 if sampler == "ddim" else 0):
-        raise ValueError(f'{name} must lie in [0, 1] for "ddim" and be 0 for other samplers, got {value!r:.60}')
+    if not callable(value):
+        choice(name, value, known, also=f"a step function {form} or ")
+    else:
+        try:
+            inspect.signature(value).bind(*range(6))
+        except ValueError:  # a built-in function doesn't say what it takes
+            pass
+        except TypeError as error:
+            raise ValueError(f"{name} as a function must take {form}, got {value!r:.60}: {error}") from None
+    if not isinstance(eta, Real) or not 0 <= eta <= (1 if value == "ddim" else 0):
+        raise ValueError(f'eta must lie in [0, 1] for "ddim" and be 0 for other samplers, got {eta!r:.60}')
     return value
 
 

@@ -33,7 +33,7 @@ def morph(
     rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
     w = float(guards.guidance_weight("w", w, 1))
     x_T = draw(torch.randn, (1, 1, 28, 28), generator)
-    # Each row is drawn once: faster, and held frames are equal to the last bit.
+    # Frames with the same row are drawn once: that is faster, and they are equal to the last bit.
     rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
     return sample(ddpm, rows, w=w, sampler="ddim", steps=min(20, ddpm.schedule.T), x_T=x_T)[place]
 
@@ -44,13 +44,10 @@ def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_c
     Each label stands for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
     y = (1 − k/(n+1))·a + k/(n+1)·b.
 
-    labels: (L,) integers or (L, K) rows that each sum to 1, L ≥ 2. frames_per_change: int ≥ 1. hold: int ≥ 0.
-    Raises ValueError.
+    labels: (L,) integers, or (L, K) rows with sum 1; L ≥ 2. frames_per_change ≥ 1 and hold ≥ 0: int. Raises ValueError.
     """
-    ends = label_rows(labels, num_classes, name="labels")
-    guards.ends_of_changes("labels", ends)
-    guards.count("frames_per_change", frames_per_change, least=1, most=10_000)
-    guards.count("hold", hold, least=0, most=10_000)
+    ends = guards.ends_of_changes("labels", label_rows(labels, num_classes, name="labels"))
+    guards.frames(frames_per_change, hold)
     share = torch.arange(1, frames_per_change + 1).to(ends)[:, None] / (frames_per_change + 1)
     rows = [ends[0].expand(hold, -1)]
     for a, b in pairwise(ends):

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ddpm_lib import guards
-from ddpm_lib.ddpm import DDPM, draw, label_rows, to_unit
+from ddpm_lib.data import to_unit
+from ddpm_lib.ddpm import DDPM, draw, label_rows
 from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import autocast, eval_mode, fair_threads
 from ddpm_lib.schedule import NoiseSchedule
@@ -36,10 +37,7 @@ def sample(
     eta: float = 0.0,
     x_T: Tensor | None = None,
 ) -> Tensor:
-    """Draw one image for each label: the end of `sample_steps`, as (B, 1, 28, 28) in [0, 1].
-
-    Arguments and errors are those of `sample_steps`.
-    """
+    """Draw one image for each label, (B, 1, 28, 28) in [0, 1]: the end of `sample_steps`, which says the arguments."""
     *_, (x_0, _) = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta, x_T)
     return to_unit(x_0.clamp(-1, 1))
 
@@ -62,8 +60,7 @@ def sample_steps(
     sampler: "ancestral", "ddim", "dpmpp_2m", or a step function of your own. It takes (schedule, x_t, x̂_0, t, s, z), as
     `ddim_step` does, with z fresh Gaussian noise, and returns x_s.
     steps: int, 1 … T, for evenly spread times; or the times themselves, a list that falls from T to 0.
-    guidance_interval: (t_min, t_max), times on the scale 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None
-    is everywhere.
+    guidance_interval: (t_min, t_max) in 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
     generator: source of all randomness; None is torch's own.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
     x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) that all images share; None draws it, one for each image.
@@ -74,28 +71,25 @@ def sample_steps(
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels").to(device)
     w = guards.guidance_weight("w", w, len(y))
     steps = guards.falling_times("steps", steps, schedule.T)
+    times = steps if isinstance(steps, list) else time_steps(schedule.T, steps)
     t_min, t_max = guards.interval("guidance_interval", guidance_interval, schedule.T)
     guards.generator_or_none("generator", generator)
     guards.start_or_none("x_T", x_T, len(y))
-    guards.eta("eta", eta, sampler)
-    step, draws_noise = _step_of(guards.step_function("sampler", sampler, SAMPLERS), eta)
-    times = steps if isinstance(steps, list) else time_steps(schedule.T, steps)
+    step, draws_noise = _step_of(guards.sampler("sampler", sampler, SAMPLERS, eta), eta)
 
     def walk() -> Iterator[tuple[Tensor, Tensor]]:
         model = for_sampling(ddpm)
-        noise = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
-        x_t, z = noise.to(device, torch.float32).expand(len(y), -1, -1, -1), None
+        predict_noise, predict_x_0 = guards.unasked(model.predict_noise), guards.unasked(schedule.predict_x_0)
+        start = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
+        x_t = start.to(device, torch.float32).expand(len(y), -1, -1, -1)
         for t, s in pairwise(times):
-            if draws_noise:
-                z = draw(torch.randn, x_t.shape, generator).to(device)
+            z = draw(torch.randn, x_t.shape, generator).to(device) if draws_noise else None
             # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
             with torch.inference_mode(), eval_mode(model), autocast(device), fair_threads():
-                t_rows, s_rows = (torch.full((len(y),), moment, device=device) for moment in (t, s))
-                with guards.inside():
-                    eps_hat = model.predict_noise(x_t, t_rows, y, w=w if t_min <= t <= t_max else 0.0)
+                t_rows, s_rows = (torch.full((len(y),), number, device=device) for number in (t, s))
+                eps_hat = predict_noise(x_t, t_rows, y, w=w if t_min <= t <= t_max else 0.0)
                 guards.shaped_as("eps", eps_hat, "x_t", x_t)  # the model may be somebody else's
-                with guards.inside():
-                    x_0_hat = schedule.predict_x_0(x_t, t_rows, eps_hat).clamp(-1, 1)
+                x_0_hat = predict_x_0(x_t, t_rows, eps_hat).clamp(-1, 1)
                 x_t = step(schedule, x_t, x_0_hat, t_rows, s_rows, z)
             # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
             yield x_t.clone(), x_0_hat.clone()
@@ -110,17 +104,14 @@ def time_steps(T: int, steps: int) -> list[int]:
 
 def _step_of(sampler: str | Step, eta: float) -> tuple[Step, bool]:
     """The step function of a sampler, and whether it draws noise (one that does not leaves the generator alone)."""
-    if sampler == "ancestral":
-        return guards.inside()(ancestral_step), True
-    if sampler == "ddim":
-        return guards.inside()(partial(ddim_step, eta=eta)), eta > 0
-    if sampler == "dpmpp_2m":
-        return guards.inside()(_dpmpp_2m()), False
-
-    def step(schedule: NoiseSchedule, x_t: Tensor, *more: Tensor) -> Tensor:
-        return guards.shaped_as("x_s", sampler(schedule, x_t, *more), "x_t", x_t)
-
-    return step, True
+    if not isinstance(sampler, str):
+        return lambda schedule, x_t, *more: guards.shaped_as("x_s", sampler(schedule, x_t, *more), "x_t", x_t), True
+    step, draws_noise = {
+        "ancestral": (ancestral_step, True),
+        "ddim": (partial(ddim_step, eta=eta), eta > 0),
+        "dpmpp_2m": (_dpmpp_2m(), False),
+    }[sampler]
+    return guards.unasked(step), draws_noise
 
 
 def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
@@ -145,12 +136,7 @@ def ddim_step(
 
 
 def dpmpp_2m_step(
-    schedule: NoiseSchedule,
-    x_t: Tensor,
-    x_0_hat: Tensor,
-    t: Tensor,
-    s: Tensor,
-    previous: tuple[Tensor, Tensor] | None = None,
+    schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, previous: tuple | None = None
 ) -> Tensor:
     """x_s = (σ_s/σ_t)·x_t + √ᾱ_s·(1 − e^(−h))·D: DDIM with x̂_0 as it will be mid-step (DPM-Solver++ algorithm 2).
 
@@ -169,12 +155,10 @@ def dpmpp_2m_step(
 
 def _dpmpp_2m() -> Step:
     """dpmpp_2m_step as a step function, which remembers the step before: a new one for each sampling."""
-    previous = None
+    previous = [None]
 
     def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: None) -> Tensor:
-        nonlocal previous
-        x_s = dpmpp_2m_step(schedule, x_t, x_0_hat, t, s, previous)
-        previous = x_0_hat, t
-        return x_s
+        before, previous[0] = previous[0], (x_0_hat, t)
+        return dpmpp_2m_step(schedule, x_t, x_0_hat, t, s, before)
 
     return step

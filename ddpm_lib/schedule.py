@@ -14,14 +14,11 @@ from torch import Tensor, nn
 
 from ddpm_lib import guards
 
-LARGEST_T = 1_000_000  # far beyond use; the tables still take only megabytes
-
 
 class NoiseSchedule(nn.Module):
     """The noise schedule β_1 … β_T of q(x_t | x_{t-1}) = N(√(1−β_t)·x_{t-1}, β_t·I) (DDPM eq. 2).
 
-    beta: (T,) float, each in (0, 1): β_1 … β_T. ᾱ_T must not underflow to 0.
-    Raises ValueError for anything else.
+    beta: (T,) float, each in (0, 1): β_1 … β_T. ᾱ_T must not underflow to 0. Raises ValueError for anything else.
 
     The tables `beta`, `alpha`, `alpha_bar` and `log_snr` are (T+1,) float32 buffers. They move with
     `.to(device)` but stay out of state_dict: a schedule is configuration, not something that is learned.
@@ -44,9 +41,8 @@ class NoiseSchedule(nn.Module):
 
         T: int ≥ 2. beta_1, beta_T: float in (0, 1). Raises ValueError for anything else.
         """
-        guards.count("T", T, least=2, most=LARGEST_T)
-        guards.within("beta_1", beta_1, "(0, 1)")
-        guards.within("beta_T", beta_T, "(0, 1)")
+        guards.count("T", T, least=2, most=guards.LARGEST_T)
+        guards.all_within("(0, 1)", beta_1=beta_1, beta_T=beta_T)
         return cls(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))
 
     @classmethod
@@ -56,16 +52,13 @@ class NoiseSchedule(nn.Module):
         shift: finite float; log-SNR is lowered by it (more noise at every t) before β is clipped to ≤ 0.999.
         T: int ≥ 2. Raises ValueError for anything else, and for a shift that leaves some β_t at 0 or ᾱ_T at 0.
         """
-        guards.count("T", T, least=2, most=LARGEST_T)
+        guards.count("T", T, least=2, most=guards.LARGEST_T)
         guards.finite("shift", shift)
         t = torch.arange(T + 1, dtype=torch.float64)
         f = torch.cos((t / T + 0.008) / 1.008 * math.pi / 2).square()
         alpha_bar = torch.sigmoid(torch.logit(f / f[0]) - float(shift))  # log-SNR = logit(ᾱ)
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
-        try:
-            return cls(beta)
-        except ValueError as error:
-            raise ValueError(f"shift={shift!r} with T={T} gives no usable schedule: {error}") from None
+        return cls(guards.betas(f"beta with T={T} and shift={shift!r}", beta))
 
     def _apply(self, fn, recurse=True):
         # .half() and .to(dtype) end here, as .to(device) does. The tables move, but stay float32: rounded ones are no
@@ -129,8 +122,7 @@ class NoiseSchedule(nn.Module):
         """
         guards.noised("x_0", x_0, t, self.T, x_t=x_t)
         s = t - 1 if s is None else guards.earlier("s", s, t)
-        signal_t, _ = self.levels(t)
-        signal_s, sigma_s = self.levels(s)
+        (signal_t, _), (signal_s, sigma_s) = self.levels(t), self.levels(s)
         # Equations 6–7 in terms of r = SNR_t/SNR_s, which loses no digits where β_t is small:
         # β_t/(1−ᾱ_t) = 1 − r, and √α_t·(1−ᾱ_s)/(1−ᾱ_t) = √ᾱ_s·r/√ᾱ_t.
         log_r = (self.log_snr[t] - self.log_snr[s]).view(-1, 1, 1, 1)

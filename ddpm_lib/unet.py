@@ -81,7 +81,7 @@ class UNet(nn.Module):
         at_28, at_14, at_7 = config.widths
         width = config.embedding_width
 
-        # One convolution at full resolution, two further down: a second one here cost more time than it was worth.
+        # One convolution at full resolution, and two further down: a second one up here was not worth its time.
         self.encoder_28 = ConvBlock(1, at_28)
         self.encoder_14 = ResidualBlock(at_28, at_14, stride=2)
         self.encoder_7 = ResidualBlock(at_14, at_7, stride=2)
@@ -89,10 +89,7 @@ class UNet(nn.Module):
         self.time_mlp = _mlp(1, width)
         self.label_mlp = _mlp(config.num_classes, width)
         # 1×1 is enough to read t and y, which are the same at every position.
-        self.bottleneck = nn.Sequential(
-            ConvBlock(at_7 + 2 * width, at_7, kernel_size=1),
-            ResidualBlock(at_7, at_7),
-        )
+        self.bottleneck = nn.Sequential(ConvBlock(at_7 + 2 * width, at_7, kernel_size=1), ResidualBlock(at_7, at_7))
 
         self.up_14 = nn.ConvTranspose2d(at_7, at_14, kernel_size=2, stride=2)
         self.decoder_14 = ResidualBlock(2 * at_14, at_14)
@@ -103,10 +100,10 @@ class UNet(nn.Module):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """channels_last, the layout that convolutions like best, except for networks thinner than 16 channels.
+        """channels_last, in which convolutions are fastest, but not for networks thinner than 16 channels.
 
-        For those, torch 2.14 on a CPU writes past its memory in the gradient of a strided 1×1 convolution with an odd
-        number of images in channels_last, and the process dies.
+        With those, torch 2.14 on a CPU writes past its memory: the gradient of a strided 1×1 convolution does it for an
+        odd number of images in channels_last, and the process dies.
         """
         return torch.channels_last if min(self.config.widths) >= 16 else torch.contiguous_format
 

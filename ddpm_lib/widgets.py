@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm_lib import guards
-from ddpm_lib.ddpm import DDPM
+from ddpm_lib.ddpm import DDPM, to_unit
 from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode
@@ -88,8 +88,7 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
     """
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
-    if state.view not in views:
-        raise ValueError(f"view must be one of {tuple(views)}, got {state.view!r:.60}")
+    guards.choice("view", state.view, tuple(views))
     ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
@@ -113,7 +112,7 @@ def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor
 
 def _last(walk: Iterator) -> Tensor:
     *_, (_, x_0, _) = walk
-    return (x_0.clamp(-1, 1) + 1) / 2
+    return to_unit(x_0.clamp(-1, 1))
 
 
 def _grid(ddpm, state, tick) -> LabPicture:
@@ -146,21 +145,20 @@ def _film(ddpm, state, tick) -> LabPicture:
         f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
         f"{say_w(state.w)}"
     )
-    judged = (x_0_hat + 1) / 2
-    return _picture((strip.squeeze(2) + 1) / 2, judged, labels, caption, state, names, ("x_t", "x̂_0"))
+    judged = to_unit(x_0_hat)
+    return _picture(to_unit(strip.squeeze(2)), judged, labels, caption, state, names, ("x_t", "x̂_0"))
 
 
 def _noise(ddpm, state, tick) -> LabPicture:
     labels = _labels(state)
-    if state.steps < 2:
-        raise ValueError(f"this view stops on the way, so it needs at least 2 steps, got {state.steps}")
+    guards.count("steps of this view, which stops on the way,", state.steps, least=2)
     t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda t: abs(t - state.t))
     walk = _walk(ddpm, state, labels, tick)
     x_t = next(x for at, x, _ in walk if at == t)
     _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
     now, y = torch.full((10,), t, device=x_t.device), labels.to(x_t.device)
     eps_y, eps_null = (ddpm.predict_noise(x_t, now, y, w=w) for w in (0.0, -1.0))
-    judged = (x_0_hat + 1) / 2
+    judged = to_unit(x_0_hat)
     images = torch.stack([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
     caption = (
         f"The network's guesses of the noise in x_t at t = {t}, with the label and without. They look alike; in their "
@@ -232,8 +230,7 @@ class GuidanceLab(ipywidgets.VBox):
 
     def __init__(self, ddpm: DDPM):
         guards.denoiser("ddpm", ddpm)
-        if getattr(ddpm, "num_classes", 10) != 10:
-            raise ValueError(f"ddpm must draw the ten digits, got {ddpm.num_classes} classes")
+        guards.choice("ddpm's number of classes", getattr(ddpm, "num_classes", 10), (10,))
         T = ddpm.schedule.T
         self.ddpm = ddpm
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")

@@ -18,7 +18,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from ddpm_lib import guards
-from ddpm_lib.ddpm import DDPM, draw, to_signed
+from ddpm_lib.data import to_signed
+from ddpm_lib.ddpm import DDPM, draw
 from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.training.snapshot import EVERY, Snapshot, TrainState
@@ -44,27 +45,19 @@ class TrainConfig:
     weight_decay: float = 0.01
 
     def __post_init__(self):
-        guards.either("steps", self.steps, "seconds", self.seconds)
-        if self.steps is not None:
-            guards.count("steps", self.steps)
-        else:
-            guards.finite("seconds", self.seconds, above=0)
+        guards.budget(self.steps, self.seconds)
         guards.count("batch_size", self.batch_size)
         guards.finite("lr", self.lr, above=0)
-        guards.within("warmup", self.warmup, "[0, 1)")
-        guards.within("p_uncond", self.p_uncond, "[0, 1]")
-        guards.within("ema_decay", self.ema_decay, "[0, 1)")
         guards.finite("weight_decay", self.weight_decay, least=0)
+        guards.within("p_uncond", self.p_uncond, "[0, 1]")
+        guards.all_within("[0, 1)", warmup=self.warmup, ema_decay=self.ema_decay)
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the budget that is spent after so many steps and seconds; 1 or more is the end."""
         return step / self.steps if self.steps else seconds / self.seconds
 
     def lr_at(self, progress: float, highest: float | None = None) -> float:
-        """Learning rate at progress in [0, 1] of the budget: linear warm-up from a tenth of lr, times half a cosine.
-
-        highest: takes the place of lr, as where an optimizer of your own has another one.
-        """
+        """Learning rate at progress in [0, 1]: warm-up from a tenth of highest (None is lr), times half a cosine."""
         warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # not 0: one step must learn
         return (self.lr if highest is None else highest) * warm * (1 + math.cos(math.pi * progress)) / 2
 
@@ -100,44 +93,36 @@ def train(
 ) -> Iterator[TrainRecord]:
     """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
 
-    ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so
-    the loop may end in any way: exhausted, by break, by an interrupt.
-    train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1.
-    generator: source of all randomness; None is torch's own. writer: anything with TensorBoard's
-    add_scalar(tag, value, step). Under torchrun each process trains on its own share of train_set, and all hold
-    the same weights after every step; see `distributed`.
+    ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so the loop may
+    end in any way: exhausted, by break, by an interrupt.
+    train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1. Under torchrun each
+    process trains on its own share of it, and all hold the same weights after every step; see `distributed`.
+    generator: source of all randomness; None is torch's own. writer: has TensorBoard's add_scalar(tag, value, step).
     resume: path of a snapshot, written before the first step, after every 100th and after the last. Where it exists,
     the training goes on from there, and under a budget of steps ends as if it had never stopped, bit for bit (same
-    machine; the snapshot says on how many threads and in which precision). One that was over yields nothing. OSError
-    where the disk refuses a snapshot.
-    loss: function of (ddpm, x_0, y) → scalar, in the place of `ddpm.loss`: x_0 is (B, 1, 28, 28) in [−1, 1], y (B,)
-    integers. `ddpm.errors` is what most begin with. What it draws has to come from a generator of its own.
-    optimizer: function of the parameters → optimizer, in the place of AdamW. Its learning rates rise and fall as
-    config.lr would; config.weight_decay is left to it.
-    Raises ValueError at the call, before any work; for a snapshot that is damaged or another training's, too.
+    machine). One that was over yields nothing. OSError where the disk refuses a snapshot.
+    loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, 1, 28, 28) in [−1, 1]; y: (B,) integers.
+    Most begin with `ddpm.errors`. What a loss draws has to come from a generator of its own.
+    optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
+    would. Raises ValueError at the call, before any work; for a snapshot that is damaged or another training's, too.
     """
     guards.instance("ddpm", ddpm, DDPM, "a DDPM")
     guards.instance("config", config, TrainConfig, "a TrainConfig")
     guards.generator_or_none("generator", generator)
-    guards.function_or_none("loss", loss, "(ddpm, x_0, y) → scalar")
-    guards.function_or_none("optimizer", optimizer, "of the parameters → optimizer")
+    guards.functions_or_none(loss=loss, optimizer=optimizer)
     images, labels = guards.picture_set("train_set", train_set, ddpm.num_classes, least=world_size())
-    snapshot = None
-    if resume is not None:
-        snapshot = Snapshot(guards.path("resume", resume), ddpm, images, labels, config, loss)
+    snapshot = None if resume is None else Snapshot(resume, ddpm, images, labels, config, loss)
     device = torch.device(device or best_device())
 
     def steps() -> Iterator[TrainRecord]:
         ddpm.to(device)
         raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
-        descend = _adamw(config) if optimizer is None else optimizer
-        descent = guards.instance("optimizer's answer", descend(raw.unet.parameters()), torch.optim.Optimizer, "one")
+        adamw = partial(torch.optim.AdamW, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        descent = (optimizer or adamw)(raw.unet.parameters())
         highest = [group["lr"] for group in descent.param_groups]
-
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
-        average = AveragedModel(raw.unet, multi_avg_fn=_ema(config.ema_decay), use_buffers=True)
+        average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)
         average.module = ddpm.unet  # average straight into the caller's model
-
         # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
         state = TrainState(raw.unet, average, descent, own_generator(generator))
         loss_of = shared_loss(raw, loss or (lambda raw, x_0, y: raw.loss(x_0, y, config.p_uncond, state.generator)))
@@ -147,9 +132,8 @@ def train(
         start = time.perf_counter() - state.seconds
         progress = config.progress(state.step, state.seconds)
         while progress < 1:
-            for group, lr in zip(descent.param_groups, highest, strict=True):
-                group["lr"] = config.lr_at(progress, lr)
-            lr = descent.param_groups[0]["lr"]
+            for group, group_highest in zip(descent.param_groups, highest, strict=True):
+                group["lr"] = config.lr_at(progress, group_highest)
             with fair_threads(state.threads):
                 chosen = _next_batch(state, len(images), config.batch_size)
                 x_0 = to_signed(images[chosen].to(device))
@@ -165,38 +149,29 @@ def train(
             progress = from_rank_0(config.progress(state.step, state.seconds))
             if snapshot is not None and (state.step % EVERY == 0 or progress >= 1):
                 snapshot.write(state)
-            images_per_s = state.step * len(chosen) * world_size() / state.seconds
-            record = TrainRecord(state.step, state.seconds, value.item(), lr, images_per_s, ddpm, raw)
+            lr, seen = descent.param_groups[0]["lr"], state.step * len(chosen) * world_size()
+            record = TrainRecord(state.step, state.seconds, value.item(), lr, seen / state.seconds, ddpm, raw)
             if writer is not None:
                 writer.add_scalar("loss", record.loss, record.step)
-                writer.add_scalar("lr", lr, record.step)
+                writer.add_scalar("lr", record.lr, record.step)
             yield record
 
     return steps()
 
 
-def _adamw(config: TrainConfig) -> Callable[[Iterable[Tensor]], torch.optim.Optimizer]:
-    return partial(torch.optim.AdamW, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def _ema(decay: float):
+def _ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
     """average ← d·average + (1−d)·current, with d rising to `decay`, so that a short training forgets its start too."""
-
-    def update(average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-        if not average[0].is_floating_point():  # BatchNorm's counts of batches
-            for count, now in zip(average, current, strict=True):
-                count.copy_(now)
-            return
-        d = min(decay, (1 + int(n)) / (10 + int(n)))
-        get_ema_multi_avg_fn(d)(average, current, n)
-
-    return update
+    if average[0].is_floating_point():
+        get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(average, current, n)
+    else:  # BatchNorm's counts of batches
+        for count, now in zip(average, current, strict=True):
+            count.copy_(now)
 
 
 def _next_batch(state: TrainState, n: int, batch_size: int) -> Tensor:
     """Indices of this process's next batch of n images: every image once per epoch, in a new order each time.
 
-    Of w processes each takes every w-th image, and all take equally many: else they would wait for each other.
+    With k processes, each takes every k-th image, and all take equally many: else they would wait for each other.
     """
     share = n // world_size()
     batch_size = min(batch_size, share)

@@ -59,7 +59,7 @@ class Snapshot:
     """
 
     def __init__(self, path: Path, ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None):
-        self.path = path
+        self.path = guards.path("resume", path)
         self.training = _identity(ddpm, images, labels, config, loss)
         self.tensors, self.header = {}, {}
         if self.path.exists():

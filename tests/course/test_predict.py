@@ -21,5 +21,5 @@ def test_a_page_without_a_kernel_shows_a_predictions_options_whole():
 
 @pytest.mark.parametrize("options", [(), ("one",), ("one", ""), ("one", 2), (["one", "two"],)])
 def test_a_prediction_needs_texts_to_choose_from(options):
-    with pytest.raises(ValueError, match="two or more texts"):
+    with pytest.raises(ValueError, match="texts"):
         guess(*options)

@@ -30,7 +30,7 @@ def no_network(monkeypatch, tmp_path):
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.delenv("DDPM_DATA", raising=False)
-    monkeypatch.setattr(data.platformdirs, "user_cache_dir", lambda app: str(tmp_path / "cache" / app))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda app: str(tmp_path / "cache" / app))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_auto_with_one_file_missing_is_embedded(missing, tmp_path, capsys, downl
 
 def test_auto_takes_what_lies_under_root_even_if_only_to_say_that_it_is_damaged(tmp_path, capsys):
     fake_full_set(tmp_path)
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
         load_mnist(root=tmp_path)
     assert str(tmp_path) in capsys.readouterr().out
 
@@ -165,9 +165,8 @@ def test_the_folder_is_root_then_the_environments_then_a_cache_never_the_current
         else:
             monkeypatch.delenv("DDPM_DATA")
         for source in ("auto", "full"):
-            with pytest.raises(ValueError, match="damaged") as error:
+            with pytest.raises(ValueError, match=re.escape(str(tmp_path / folder))):
                 load_mnist(root=root and tmp_path / root, source=source)
-            assert str(tmp_path / folder) in str(error.value)
 
 
 # ---------------------------------------------------------------------------- full
@@ -179,9 +178,8 @@ def test_a_damaged_file_is_named(good, tmp_path, monkeypatch, downloads):
     raw = fake_full_set(tmp_path)
     digests = data.FULL_SHA256 | {name: hashlib.sha256((raw / name).read_bytes()).hexdigest() for name in FILES[:good]}
     monkeypatch.setattr(data, "FULL_SHA256", digests)
-    with pytest.raises(ValueError, match="damaged") as error:
+    with pytest.raises(ValueError, match=re.escape(str(raw / FILES[good]))):
         load_mnist(root=str(tmp_path), source="full")
-    assert str(raw / FILES[good]) in str(error.value)
     assert downloads == []
 
 

@@ -156,7 +156,7 @@ def test_a_file_cut_short_on_the_disk_is_named_and_not_believed(mirror, tmp_path
     path = tmp_path / "MNIST" / "raw" / FILES[2]
     path.write_bytes(WHOLE[FILES[2]][:500])
     for source in ("full", "auto"):
-        with pytest.raises(ValueError, match=f"{FILES[2]} is damaged"):
+        with pytest.raises(ValueError, match=FILES[2]):
             load_mnist(tmp_path, source)
     path.unlink()  # as the message says
     assert_loaded(load_mnist(tmp_path, "full"))
@@ -258,7 +258,7 @@ def test_a_mirror_that_is_not_well_is_an_os_error_in_time_and_leaves_nothing(
 def test_other_digits_with_a_right_md5_are_refused(mirror, tmp_path, monkeypatch):
     """torchvision's MD5 can be forged; the SHA-256 here decides."""
     monkeypatch.setattr(data, "FULL_SHA256", SHA256 | {FILES[1]: "0" * 64})
-    with pytest.raises(ValueError, match=f"{FILES[1]} is damaged"):
+    with pytest.raises(ValueError, match=FILES[1]):
         load_mnist(tmp_path, "full")
 
 
@@ -268,7 +268,7 @@ def test_nobody_listens(mirror, tmp_path, monkeypatch):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{probe.getsockname()[1]}/"])
-        with at_most(15), pytest.raises(OSError, match="MNIST could not be downloaded"):
+        with at_most(15), pytest.raises(OSError, match="MNIST"):
             load_mnist(tmp_path, "full")
 
 

@@ -61,7 +61,7 @@ def test_soft_rows_and_zero_rows_pass_as_they_are(weights, dropped):
 def test_one_bad_entry_in_one_row_is_refused(row, entry, value):
     rows = torch.full((3, 10), 0.1)
     rows[row, entry] = value
-    with pytest.raises(ValueError, match="each row of y"):
+    with pytest.raises(ValueError, match=r"\by\b"):
         label_rows(rows, 10)
 
 
@@ -348,7 +348,7 @@ def test_predict_noise_changes_none_of_its_arguments_and_draws_nothing(
     ids=str,
 )  # fmt: skip
 def test_bad_w_is_refused(w, tiny_ddpm, images):
-    with pytest.raises(ValueError, match=r"^w must"):
+    with pytest.raises(ValueError, match=r"^w\b"):
         tiny_ddpm.predict_noise(images(2), torch.tensor([1, 2]), torch.tensor([1, 2]), w=w)
 
 
@@ -356,7 +356,7 @@ def test_bad_w_is_refused(w, tiny_ddpm, images):
     "t", [torch.tensor([0, 1]), torch.tensor([1, 21]), torch.tensor([1.0, 2.0]), torch.tensor([1]), 1, None], ids=str
 )
 def test_bad_t_is_refused(t, tiny_ddpm, images):
-    with pytest.raises(ValueError, match=r"^t must"):
+    with pytest.raises(ValueError, match=r"^t\b"):
         tiny_ddpm.predict_noise(images(2), t, torch.tensor([1, 2]))
 
 
@@ -373,9 +373,9 @@ def test_bad_t_is_refused(t, tiny_ddpm, images):
     ids=lambda x: str(getattr(x, "shape", x)),
 )
 def test_bad_images_are_refused(x, tiny_ddpm):
-    with pytest.raises(ValueError, match=r"^x_0 must"):
+    with pytest.raises(ValueError, match=r"^x_0\b"):
         tiny_ddpm.loss(x, torch.tensor([1, 2]))
-    with pytest.raises(ValueError, match=r"^x_t must"):
+    with pytest.raises(ValueError, match=r"^x_t\b"):
         tiny_ddpm.predict_noise(x, torch.tensor([1, 2]), torch.tensor([1, 2]))
 
 

@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from ddpm_lib import load_checkpoint
-from ddpm_lib.widgets import LabState, draw
+from ddpm_lib.widgets import LabState, lab_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,7 +142,7 @@ def pixels(page):
 
 def wait_for_picture(page, state, seconds=180):
     """Until the browser shows what the pure function draws for this state, and rests."""
-    want = draw(load_checkpoint(), state).pixels
+    want = lab_picture(load_checkpoint(), state).pixels
     deadline = time.monotonic() + seconds
     while True:
         got = pixels(page)

@@ -1,32 +1,60 @@
-"""The package as a whole: what importing it costs, which way its imports point, and what it never does."""
+"""The package as a whole: its rooms and which way imports point, what importing it costs, and what it never does."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 import ddpm_lib
 
 FOLDER = Path(ddpm_lib.__file__).parent
-SOURCES = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"}
+ROOT = FOLDER.parent
 
-# A file may import from those before it, and from no other ("arrows go up this table only").
-ORDER = [
-    "precision", "schedule", "unet", "data", "plots", "ddpm", "distributed", "checkpoint", "snapshot", "sampling",
-    "training", "environment", "evaluation", "command", "widgets", "exercise", "checks",
-]  # fmt: skip
-LEAVES = {"precision", "schedule", "unet", "data", "plots", "exercise"}
+# Each room, and those right above it. It may import from these, and from whatever stands above them.
+ROOMS = {
+    "guards": set(),
+    "files": {"guards"},
+    "precision": set(),
+    "schedule": {"guards"},
+    "unet": {"guards"},
+    "ddpm": {"schedule", "unet"},
+    "folding": {"ddpm"},
+    "sampling": {"folding", "precision"},
+    "morph": {"sampling"},
+    "checkpoint": {"ddpm", "files"},
+    "data": {"ddpm", "files"},
+    "training": {"checkpoint", "data", "precision"},
+    "evaluation": {"ddpm", "files", "precision"},
+    "widgets": {"sampling", "evaluation"},
+    "course": {"morph", "training", "widgets"},
+}
+# These refuse files, which are no arguments, and say what is wrong in the file.
+READ_FILES = {"files", "checkpoint", "data", "training.snapshot"}
 PUBLIC = [
     "DDPM", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "load_checkpoint", "load_mnist", "morph", "sample",
     "sample_steps", "save_checkpoint", "train",
 ]  # fmt: skip
 
+
+def name_of(path):
+    """ "training.snapshot" for ddpm_lib/training/snapshot.py, "training" for ddpm_lib/training/__init__.py."""
+    parts = path.relative_to(FOLDER).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+# All files but ddpm_lib/__init__.py, which only exports.
+SOURCES = {name_of(path): path for path in sorted(FOLDER.rglob("*.py")) if path != FOLDER / "__init__.py"}
+LIBRARY = [name for name in SOURCES if name.partition(".")[0] != "course"]
+
 every_source = pytest.mark.parametrize("name", SOURCES)
+every_library_source = pytest.mark.parametrize("name", LIBRARY)
 
 
 def tree(name):
@@ -34,25 +62,25 @@ def tree(name):
 
 
 def imports(name):
-    """Dotted names of everything that a file imports, also inside functions.
-
-    Not what stands under `if __name__ == "__main__":`, which is what the file does as a program.
-    """
+    """Dotted names of everything that a file imports, also inside functions."""
     found = set()
-    as_program = ast.dump(ast.parse('__name__ == "__main__"', mode="eval").body)
-    module = tree(name)
-    module.body = [node for node in module.body if not (isinstance(node, ast.If) and ast.dump(node.test) == as_program)]
-    for node in ast.walk(module):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}.py imports relatively"
+            assert node.level == 0, f"{name} imports relatively"
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def imports_from_package(name):
-    return {module.split(".")[1] for module in imports(name) if module.startswith("ddpm_lib.")} & SOURCES.keys()
+def files_imported(name):
+    """The files of the package that a file imports."""
+    return {module.removeprefix("ddpm_lib.") for module in imports(name)} & SOURCES.keys()
+
+
+def above(room):
+    """All rooms above this one in the table."""
+    return ROOMS[room] | {higher for near in ROOMS[room] for higher in above(near)}
 
 
 def dotted(node):
@@ -62,73 +90,166 @@ def dotted(node):
     return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
 
 
-# ---------------------------------------------------------------------------- imports
+# ---------------------------------------------------------------------------- rooms
 
 
-@pytest.fixture(scope="module")
-def fresh_python():
-    """What a fresh Python finds after `import ddpm_lib`, and after a training, a sample and a figure."""
-    code = """
-import json, sys, torch
-heavy = {"matplotlib", "ipywidgets", "torchmetrics", "torchvision", "IPython", "scipy", "tensorboard", "diffusers"}
-def settings():
-    return torch.get_rng_state().tolist(), torch.get_num_threads(), str(torch.get_default_dtype())
-torch.manual_seed(3)
-before = settings()
-from ddpm_lib import *
-found = {"settings kept": settings() == before, "by import": sorted(heavy & sys.modules.keys())}
-ddpm = DDPM(UNet(UNetConfig((1, 1, 1), 1)), NoiseSchedule.cosine(5))
-train_set, _ = load_mnist(source="embedded")
-for record in train(ddpm, train_set, TrainConfig(steps=1, batch_size=2)):
-    pass
-sample(ddpm, [1], steps=1)
-found["by use"] = sorted(heavy & sys.modules.keys())
-from ddpm_lib.course import plots
-plots.png(plots.digits(torch.rand(1, 1, 28, 28)))
-print(json.dumps(found | {"pyplot": "matplotlib.pyplot" in sys.modules}))
-"""
+def test_every_file_lies_in_a_room_of_the_table():
+    assert {name.partition(".")[0] for name in SOURCES} <= ROOMS.keys(), "say in ROOMS where it stands"
+
+
+@every_source
+def test_imports_point_up_the_table(name):
+    room = name.partition(".")[0]
+    assert {file.partition(".")[0] for file in files_imported(name)} <= above(room) | {room}
+
+
+@every_library_source
+def test_nothing_in_the_library_imports_what_the_package_exports(name):
+    """That is for those outside; within, it would be a circle. `from ddpm_lib import guards` imports a file."""
+    from_package = {module.split(".")[1] for module in imports(name) if module.startswith("ddpm_lib.")}
+    assert from_package <= SOURCES.keys()
+    assert "ddpm_lib" not in imports(name) or from_package
+
+
+def test_no_files_import_each_other_in_a_circle():
+    list(graphlib.TopologicalSorter({name: files_imported(name) for name in SOURCES}).static_order())
+
+
+@every_library_source
+def test_nothing_outside_the_course_imports_from_it(name):
+    assert not {file for file in files_imported(name) if file.partition(".")[0] == "course"}
+
+
+@pytest.mark.parametrize(
+    ("library", "only_in"),
+    [("ipywidgets", "widgets"), ("torchmetrics", "evaluation"), ("mlxtend", "data"), ("platformdirs", "data")],
+)
+def test_some_libraries_are_imported_in_one_file_of_the_library_only(library, only_in):
+    assert {name for name in LIBRARY if any(f"{m}.".startswith(f"{library}.") for m in imports(name))} <= {only_in}
+
+
+@every_source
+def test_diffusers_is_never_imported_nor_matplotlib_outside_the_course(name):
+    forbidden = ("diffusers.", "matplotlib.") if name in LIBRARY else ("diffusers.",)
+    assert not [module for module in imports(name) if f"{module}.".startswith(forbidden)]
+
+
+@every_library_source
+def test_arguments_are_refused_in_guards_only(name):
+    """Elsewhere a file is refused, or an error is passed on in other words."""
+    if name == "guards" or name in READ_FILES:
+        return
+    whole = tree(name)
+    handlers = [node for node in ast.walk(whole) if isinstance(node, ast.ExceptHandler)]
+    passed_on = {id(node) for handler in handlers for node in ast.walk(handler)}
+    for node in ast.walk(whole):
+        if isinstance(node, ast.FunctionDef):
+            assert not node.name.lstrip("_").startswith("check"), f"{node.name} belongs into guards.py"
+        if isinstance(node, ast.Raise) and id(node) not in passed_on:
+            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            assert dotted(error) not in ("ValueError", "TypeError"), f"line {node.lineno} belongs into guards.py"
+
+
+# ---------------------------------------------------------------------------- nobody patches
+
+
+def patched_names(source):
+    """Where the code changes an attribute of what it has imported, as in `sampling.SAMPLERS = …`, or imports mock."""
+    code = ast.parse(source)
+    imported = set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    patched = []
+    for node in ast.walk(code):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            patched.append((dotted(node), node))
+        if isinstance(node, ast.Call) and dotted(node.func) in ("setattr", "delattr"):
+            patched.append((dotted(node.args[0]), node))
+    found = [ast.unparse(node) for name, node in patched if name.partition(".")[0] in imported]
+    return found + [name for name in ("mock", "MonkeyPatch") if name in imported]
+
+
+def test_a_patched_name_is_noticed():
+    assert patched_names("import a.b\na.b.c = 1\nx = 2\nx.y = 3") == ["a.b.c"]
+    assert patched_names("from a import b as c\ndef f():\n    c.d, z = 1, 2\n    b.d = 3") == ["c.d"]
+    assert patched_names("import a\nsetattr(a, 'b', 1)") == ["setattr(a, 'b', 1)"]
+    assert patched_names("from unittest import mock\nwith mock.patch('a.b', 1):\n    pass") == ["mock"]
+
+
+SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "tools").glob("*.py"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS + NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_script_and_no_notebook_patches_what_it_imports(path):
+    if path.suffix == ".py":
+        assert patched_names(path.read_text(encoding="utf-8")) == []
+    else:
+        cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        assert patched_names("\n".join(cells)) == []
+
+
+# ---------------------------------------------------------------------------- what importing costs
+
+
+def in_a_fresh_python(code):
+    """The last line that the code prints in a process of its own, where a warning is an error; it is JSON."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_importing_the_package_imports_nothing_heavy(fresh_python):
-    assert fresh_python["by import"] == []
+@pytest.fixture(scope="module")
+def imported():
+    """What a fresh Python that has imported torch, numpy and safetensors finds changed after `import ddpm_lib`."""
+    return in_a_fresh_python("""
+import json, sys, warnings
+import torch, numpy, safetensors.torch
+def settings():
+    return [torch.get_rng_state().tolist(), torch.get_num_threads(), str(torch.get_default_dtype()), sys.path[:],
+            str(warnings.filters)]
+torch.manual_seed(3)
+before, modules = settings(), set(sys.modules)
+from ddpm_lib import *
+new = {name.partition(".")[0] for name in set(sys.modules) - modules}
+print(json.dumps({"new": sorted(new - sys.stdlib_module_names), "kept": settings() == before}))
+""")
 
 
-def test_training_and_sampling_import_nothing_heavy_either(fresh_python):
-    assert fresh_python["by use"] == []
+@pytest.fixture(scope="module")
+def used():
+    """The heavy libraries that are there after a training and a sample; and whether pyplot is, after a figure."""
+    return in_a_fresh_python("""
+import json, sys, torch
+heavy = {"matplotlib", "ipywidgets", "torchmetrics", "torchvision", "IPython", "scipy", "tensorboard", "diffusers"}
+from ddpm_lib import *
+ddpm = DDPM(UNet(UNetConfig((1, 1, 1), 1)), NoiseSchedule.cosine(5))
+train_set, _ = load_mnist(source="embedded")
+for record in train(ddpm, train_set, TrainConfig(steps=1, batch_size=2)):
+    pass
+sample(ddpm, [1], steps=1)
+found = sorted(heavy & sys.modules.keys())
+from ddpm_lib.course import plots
+plots.png(plots.digits(torch.rand(1, 1, 28, 28)))
+print(json.dumps({"heavy": found, "pyplot": "matplotlib.pyplot" in sys.modules}))
+""")
 
 
-def test_importing_touches_neither_the_random_numbers_nor_the_settings_of_torch(fresh_python):
-    assert fresh_python["settings kept"]
+def test_importing_the_package_brings_in_torch_numpy_and_safetensors_only(imported):
+    assert imported["new"] == ["ddpm_lib"]
 
 
-def test_figures_are_made_without_pyplot(fresh_python):
-    assert not fresh_python["pyplot"]
+def test_importing_changes_no_setting_of_torch_no_random_number_and_no_filter_of_warnings(imported):
+    assert imported["kept"]
 
 
-def test_every_file_has_its_place_in_the_order():
-    assert SOURCES.keys() <= set(ORDER), "say in ORDER, and in the design's table, where the new file stands"
+def test_training_and_sampling_import_nothing_heavy(used):
+    assert used["heavy"] == []
 
 
-@every_source
-def test_imports_point_up_the_table(name):
-    above = set() if name in LEAVES else set(ORDER[: ORDER.index(name)])
-    assert imports_from_package(name) <= above
-    assert "ddpm_lib" not in imports(name)  # which would be a circle
-
-
-@pytest.mark.parametrize(
-    ("library", "only_in"),
-    [("matplotlib", "plots"), ("ipywidgets", "widgets"), ("torchmetrics", "evaluation"), ("mlxtend", "data")],
-)
-def test_some_libraries_are_imported_in_one_file_only(library, only_in):
-    assert {name for name in SOURCES if any(f"{m}.".startswith(f"{library}.") for m in imports(name))} <= {only_in}
-
-
-def test_diffusers_is_never_imported():
-    assert not [name for name in SOURCES if any(f"{m}.".startswith("diffusers.") for m in imports(name))]
+def test_figures_are_made_without_pyplot(used):
+    assert not used["pyplot"]
 
 
 # ---------------------------------------------------------------------------- public names
@@ -136,7 +257,7 @@ def test_diffusers_is_never_imported():
 
 def test_the_public_names_that_exist_are_exported():
     defined = {
-        node.name for name in SOURCES for node in tree(name).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        node.name for name in LIBRARY for node in tree(name).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     assert set(PUBLIC) & defined <= set(ddpm_lib.__all__)
     assert set(PUBLIC) <= defined
@@ -168,7 +289,7 @@ def test_no_pickle_no_global_seed_no_global_figure(name):
     seeds = {"torch.manual_seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "torch.seed", "random.seed"}
     seeds |= {"np.random.seed", "numpy.random.seed", "torch.set_rng_state", "torch.random.manual_seed"}
     # These three do it within fork_rng, which puts the state back: torchmetrics, a learner's function, initial weights.
-    if name not in ("evaluation", "exercise", "command"):
+    if name not in ("evaluation", "course.exercise", "training.__main__"):
         assert not any(call.endswith("default_generator.manual_seed") for call in calls)
     assert not calls & (seeds | {"torch.load", "eval", "exec", "torch.set_default_dtype", "torch.set_num_threads"})
     keywords = {
@@ -179,6 +300,21 @@ def test_no_pickle_no_global_seed_no_global_figure(name):
     }
     assert ("weights_only", False) not in keywords
     assert ("allow_pickle", True) not in keywords
+
+
+FILTERS = ("warnings.filterwarnings", "warnings.simplefilter", "filterwarnings", "simplefilter")
+
+
+@every_source
+def test_no_filter_of_warnings_outlives_its_block(name):
+    def calls(node):
+        return {id(part) for part in ast.walk(node) if isinstance(part, ast.Call) and dotted(part.func) in FILTERS}
+
+    undone = set()
+    for node in ast.walk(whole := tree(name)):
+        if isinstance(node, ast.With) and any("catch_warnings(" in ast.unparse(item) for item in node.items):
+            undone |= calls(node)
+    assert calls(whole) <= undone
 
 
 @every_source

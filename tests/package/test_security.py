@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 SOURCES = [
-    *(ROOT / "ddpm_lib").glob("*.py"),
+    *(ROOT / "ddpm_lib").rglob("*.py"),
     *(ROOT / "tools").glob("*.py"),
     *(ROOT / "benchmarks").glob("*.py"),
     ROOT / "noxfile.py",

@@ -253,7 +253,7 @@ def test_the_scrubber(visit, theme, tmp_path):
         return np.asarray(Image.open(tmp_path / "frame.png").convert("L")).astype(int)
 
     at_first = seen()
-    assert "w = 1," in caption.inner_text()
+    assert "w = 1:" in caption.inner_text()
     slider.focus()
     page.keyboard.press("ArrowRight")
     assert "w = 1.25:" in caption.inner_text()

@@ -214,7 +214,7 @@ def test_a_damaged_point_is_named_by_gather_and_executed_again_by_run(folder, ex
     damaged(folder / f"{broken}.json", kind)
     with pytest.raises(SystemExit, match=re.escape(broken)) as stopped:
         sweep.gather("w_sweep", list(grid), "a test")
-    assert str(stopped.value).startswith(f"1 of {len(grid)} points are missing")
+    assert [name for name in grid if name in str(stopped.value)] == [broken]
     assert not sweep.FIGURES.exists(), "a part of the table would look like all of it"
     for name, parameters in grid.items():
         sweep.run("w_sweep", name, parameters)
@@ -241,7 +241,7 @@ def test_a_notebook_that_fails_is_kept_to_look_at_and_the_others_go_on(folder, e
 
     monkeypatch.setattr(sweep, "run_cells", execute)
     monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "run", *names])
-    with pytest.raises(SystemExit, match=rf"{re.escape(names[1])} failed: ValueError: no such thing"):
+    with pytest.raises(SystemExit, match=rf"{re.escape(names[1])} .*no such thing"):
         sweep.main()
     assert [sweep.is_finished(name, sweep.COLUMNS["w_sweep"]) for name in names] == [True, False, True]
     assert (folder / f"{names[1]}.failed.ipynb").read_text() == "a notebook with an error"
@@ -260,7 +260,7 @@ def test_list_leaves_out_what_is_finished(folder, executed, grid, monkeypatch, c
 
 def test_a_name_of_another_grid_is_refused(folder, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "run", "w=99"])
-    with pytest.raises(SystemExit, match="w=99 is no point of this grid"):
+    with pytest.raises(SystemExit, match="w=99"):
         sweep.main()
 
 
@@ -367,7 +367,7 @@ def test_stored_notebook(path):
 def test_an_unknown_variant_is_refused():
     path = sweep.SWEEPS / "what_mattered.ipynb"
     source = {cell.id: cell.source for cell in nbformat.read(path, 4).cells}["variant"]
-    with pytest.raises(ValueError, match=r"variant must be one of .*'recommended'.*, got 'v'"):
+    with pytest.raises(ValueError, match=r"variant.*recommended"):
         exec(source, {"variant": "v", "VARIANTS": VARIANTS})
 
 

@@ -162,7 +162,7 @@ def test_all_processes_take_equally_many_batches_of_different_images(n, world, b
 
 def test_a_train_set_smaller_than_the_number_of_processes_is_refused(tiny_ddpm, few_digits, monkeypatch):
     monkeypatch.setattr(training, "world_size", lambda: 49)
-    with pytest.raises(ValueError, match=r"train_set.*49 processes"):
+    with pytest.raises(ValueError, match=r"train_set.*49"):
         train(tiny_ddpm, few_digits, TrainConfig(steps=1))
 
 
@@ -172,7 +172,7 @@ def test_alone_nothing_is_changed(tiny_ddpm, generator):
         assert not dist.is_initialized()
         assert distributed.own_generator(generator) is generator
         assert distributed.own_generator(None) is None
-        assert distributed.shared_loss(tiny_ddpm) == tiny_ddpm.loss
+        assert distributed.shared_loss(tiny_ddpm, lambda *called: called)("x_0", "y") == (tiny_ddpm, "x_0", "y")
         assert distributed.from_rank_0(0.3) == 0.3
 
 
@@ -220,10 +220,10 @@ def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypat
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ("--out a", "--steps --seconds is required"),
-        ("--out a --steps 1 --seconds 1", "not allowed with"),
-        ("--out a --steps 0", "steps must be"),
-        ("--out a --steps 1 --lr -1", "lr must be"),
+        ("--out a", "--steps"),
+        ("--out a --steps 1 --seconds 1", "--seconds"),
+        ("--out a --steps 0", "steps"),
+        ("--out a --steps 1 --lr -1", "lr"),
         ("--out a --steps 1 --data mine", "--data"),
         ("--steps 1", "--out"),
     ],

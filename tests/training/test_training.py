@@ -375,7 +375,7 @@ def test_bad_settings_are_refused_by_name(name, value):
 
 @pytest.mark.parametrize("budget", [{}, {"steps": 1, "seconds": 1}])
 def test_exactly_one_budget_is_asked_for(budget):
-    with pytest.raises(ValueError, match="exactly one of steps and seconds"):
+    with pytest.raises(ValueError, match=r"steps.*seconds"):
         TrainConfig(**budget)
 
 

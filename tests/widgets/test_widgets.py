@@ -117,9 +117,9 @@ def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, "w must"), ({"digit": 10}, "labels"),
-     ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "2 steps"), ({"guidance_interval": (9, 1)}, "guid"),
-     ({"view": "mix", "share": 1.5}, "labels")],
+    [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, r"^w\b"), ({"digit": 10}, "labels"),
+     ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "steps"),
+     ({"guidance_interval": (9, 1)}, "guidance_interval"), ({"view": "mix", "share": 1.5}, "labels")],
 )  # fmt: skip
 def test_states_that_make_no_sense_are_refused(tiny_ddpm, wrong, message):
     with pytest.raises(ValueError, match=message):
@@ -258,7 +258,7 @@ def test_an_error_is_one_readable_line_and_the_panel_lives_on(lab):
     settle(lab)
     lab.view.value = "noise"
     settle(lab)
-    assert "⚠ ValueError: this view stops on the way" in lab.status.value
+    assert "⚠ ValueError: steps of this view" in lab.status.value
     assert "\n" not in lab.status.value
     lab.steps.value = 5
     settle(lab)
@@ -284,5 +284,5 @@ def test_threads_may_share_the_panel(lab):
 
 @pytest.mark.parametrize("wrong", [None, 3, torch.nn.Linear(2, 2)])
 def test_what_is_no_model_is_refused(wrong):
-    with pytest.raises(ValueError, match="ddpm must be a DDPM"):
+    with pytest.raises(ValueError, match=r"^ddpm\b.*DDPM"):
         GuidanceLab(wrong)

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
+from ddpm_lib.ddpm import to_signed
+
 
 def images(*shape: int) -> Tensor:
     """Random pictures (*shape, 1, 28, 28) in [−1, 1]."""
-    return torch.rand(*shape, 1, 28, 28) * 2 - 1
+    return to_signed(torch.rand(*shape, 1, 28, 28))
 
 
 def shape_of(value: object) -> str:
