@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 .PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
-	notebooks figures screenshots data checkpoint classifier bench sweep variants clean
+	notebooks figures screenshots data checkpoint classifier bench neighbours sweep variants clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -25,6 +25,7 @@ help:
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
+	@echo "make neighbours  speed beside other programs and of many kernels at once, three minutes (FULL=1: half an hour, stored)"
 	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
 	@echo "make variants    the recipe with one thing changed, for notebook 08, ten minutes (FULL=1: two seeds)"
 
@@ -94,7 +95,7 @@ checkpoint: .venv/course
 	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 3000 -p budget_eps_seconds 5 \
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
-		-p provenance '{"command": "make checkpoint", "commit": "$(shell git describe --always --dirty)"}' $(ARGS)
+		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
 
 # The digit classifier behind evaluate(), and the features of the test digits.
 classifier: .venv/course
@@ -103,6 +104,10 @@ classifier: .venv/course
 # Ours against the starting point, in turns within one run; FULL=1 also trains and scores both (hours).
 bench: .venv/course
 	$(RUN) benchmarks/bench.py $(if $(FULL),--full) $(ARGS)
+
+# One process beside other programs, and several kernels of the course at once; FULL=1 writes benchmarks/neighbours.json.
+neighbours: .venv/course
+	$(RUN) benchmarks/neighbours.py $(if $(FULL),--full) $(ARGS)
 
 # Two processes, each with a notebook at a time; PROCESSES=8 for more. What is finished is skipped, so go on after a stop
 # with the same command. make clean forgets the finished points.

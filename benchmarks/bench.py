@@ -1,16 +1,18 @@
-"""Ours against the starting point, timed and scored in one run and in turns; ratios with their spread.
+"""The course against its starting point: both are timed in turns and scored in one run; ratios come with their range.
 
     python benchmarks/bench.py            speed only, about two minutes, prints; `make bench`
-    python benchmarks/bench.py --full     and quality, hours: results.json, figures/benchmark.png; `make bench FULL=1`
+    python benchmarks/bench.py --full     quality, too: hours, results.json, figures/benchmark.png; `make bench FULL=1`
 
-The full form needs all of MNIST (make data). It keeps trained weights and finished stages in build/bench/,
-so that it can be stopped and goes on. `--stages NAME...` does some anew, and takes the others from results.json.
+The full form needs all of MNIST (make data). It keeps trained weights and finished stages in build/bench/, so that
+you can stop it and go on with the same command. `--stages NAME...` runs these stages again, and takes the results of
+all other stages from results.json.
 """
 
 import argparse
 import functools
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -24,7 +26,7 @@ from torch.utils.data import TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, sample, train
+from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
 from ddpm_lib.course import plots
 from ddpm_lib.evaluation import evaluate, nearest_neighbours
 from ddpm_lib.precision import has_fast_bf16
@@ -32,22 +34,22 @@ from ddpm_lib.precision import has_fast_bf16
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"
 WEIGHTS = REPOSITORY / "build" / "bench"
-RUNNING = WEIGHTS / "results.json"  # what a run has so far
+RUNNING = WEIGHTS / "results.json"  # the finished stages of a run that goes on
 BUDGETS = (15, 30, 60, 120, 180, 300)  # seconds of training
-COMPARED = 500  # samples for which ours and the starting point are scored: it needs a second or two for each
+COMPARED = 500  # samples that are scored of either model: the starting point needs a second or two for each sample
 ROUNDS = 7
-CPU = torch.device("cpu")  # both run there, also where there is a GPU
+CPU = torch.device("cpu")  # both models run there, also where there is a GPU
 
 
 def in_turns(**tasks: Callable[[], object]) -> dict[str, list[float]]:
-    """Seconds of each task in each round, one after the other within a round; a first round isn't counted."""
+    """Seconds of each task in each round. A round runs one task after the other; the first round isn't counted."""
     seconds = {name: [] for name in tasks}
     for _ in range(ROUNDS + 1):
         for name, task in tasks.items():
             start = time.perf_counter()
             task()
             seconds[name].append(time.perf_counter() - start)
-    return {name: times[1:] for name, times in seconds.items()}
+    return {name: taken[1:] for name, taken in seconds.items()}
 
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
@@ -57,6 +59,7 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 
 
 def text(ratio: dict[str, float]) -> str:
+    """A ratio for people: its median, and the range in brackets."""
     return f"{ratio['median']:.1f}× ({ratio['min']:.1f} … {ratio['max']:.1f})"
 
 
@@ -69,8 +72,8 @@ def training_speed(data: TensorDataset) -> dict:
     theirs = starting_point.training_steps(starting_point.starting_point(), *data.tensors)
     steps = train(DDPM.recommended(), data, TrainConfig(steps=100_000), torch.Generator().manual_seed(0), device=CPU)
     seconds = in_turns(starting_point=lambda: next(theirs), ours=lambda: [next(steps) for _ in range(ours)])
-    theirs_per_image = [s / starting_point.BATCH_SIZE for s in seconds["starting_point"]]
-    ours_per_image = [s / ours / batch for s in seconds["ours"]]
+    theirs_per_image = [taken / starting_point.BATCH_SIZE for taken in seconds["starting_point"]]
+    ours_per_image = [taken / ours / batch for taken in seconds["ours"]]
     return {
         "starting point: seconds a step": median(seconds["starting_point"]),
         "starting point: images/s": 1 / median(theirs_per_image),
@@ -92,7 +95,7 @@ def sampling_speed(ddpm: DDPM, steps: int = 8, batch: int = 100) -> dict:
     seconds = in_turns(
         starting_point=one_step, ours=lambda: sample(ddpm, labels, w=1.0, sampler="dpmpp_2m", steps=steps)
     )
-    whole = [s * theirs.schedule.T for s in seconds["starting_point"]]  # all steps cost the same
+    whole = [step * theirs.schedule.T for step in seconds["starting_point"]]  # all steps cost the same
     return {
         "starting point: guided images/s": batch / median(whole),
         f"ours, {steps} steps: guided images/s": batch / median(seconds["ours"]),
@@ -100,22 +103,22 @@ def sampling_speed(ddpm: DDPM, steps: int = 8, batch: int = 100) -> dict:
     }
 
 
-def latency(ddpm: DDPM, steps: int = 8, times: int = 50) -> dict:
+def latency(ddpm: DDPM, steps: int = 8, calls: int = 50) -> dict:
     """Milliseconds for ten guided digits in a warm process."""
     labels = torch.arange(10)
     milliseconds = []
-    for _ in range(times + 5):
+    for _ in range(calls + 5):
         start = time.perf_counter()
         sample(ddpm, labels, w=1.0, sampler="dpmpp_2m", steps=steps)
         milliseconds.append(1000 * (time.perf_counter() - start))
     ranked = sorted(milliseconds[5:])
-    return {"median ms": median(ranked), "p95 ms": ranked[int(0.95 * times)], "steps": steps}
+    return {"median ms": median(ranked), "p95 ms": ranked[int(0.95 * calls)], "steps": steps}
 
 
 def limit(data: TensorDataset) -> dict:
     """FLOPs of our training step, what this machine reaches on a plain matrix product, and the fraction attained."""
     config = TrainConfig(steps=1000)
-    x_0, labels = data.tensors[0][: config.batch_size] * 2 - 1, data.tensors[1][: config.batch_size]
+    x_0, labels = to_signed(data.tensors[0][: config.batch_size]), data.tensors[1][: config.batch_size]
     ddpm = DDPM.recommended()
     with FlopCounterMode(display=False) as counter:
         ddpm.loss(x_0, labels).backward()
@@ -132,18 +135,42 @@ def limit(data: TensorDataset) -> dict:
     }
 
 
+class Unfolded(DDPM):
+    """A DDPM that `sample` takes as it is: the library folds BatchNorm for the class DDPM itself only."""
+
+
+def folding(ddpm: DDPM) -> dict:
+    """Milliseconds of one call of `sample` (8 steps) with BatchNorm folded and without, for 10 and 100 digits."""
+    unfolded = Unfolded(ddpm.unet, ddpm.schedule, ddpm.prediction).eval()
+    result = {}
+    for n, calls in ((10, 10), (100, 2)):
+        for w in (1.0, 0.0):
+
+            def draw_digits(model: DDPM, n=n, calls=calls, w=w) -> None:
+                for _ in range(calls):
+                    sample(model, torch.arange(n) % 10, w=w, sampler="dpmpp_2m", steps=8)
+
+            seconds = in_turns(folded=lambda: draw_digits(ddpm), unfolded=lambda: draw_digits(unfolded))
+            result[f"{n} digits, w = {w:.0f}"] = {
+                "folded: ms": 1000 * median(seconds["folded"]) / calls,
+                "not folded: ms": 1000 * median(seconds["unfolded"]) / calls,
+                "ratio": ratio(seconds["unfolded"], seconds["folded"]),
+            }
+    return result
+
+
 # ---------------------------------------------------------------------------- quality
 
 
 def keep(ddpm: DDPM, name: str) -> None:
-    """The network's weights into build/bench/, also those of the starting point, whose network has no config."""
+    """Write the weights into build/bench/; no checkpoint, because the starting point's network has no config."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.contiguous() for key, tensor in ddpm.unet.state_dict().items()}
     save_file(tensors, WEIGHTS / f"{name}.safetensors")
 
 
 def kept(ddpm: DDPM, name: str) -> DDPM:
-    """ddpm with the weights that were kept under this name, in eval mode."""
+    """Give ddpm the weights that were kept under this name; return it in eval mode."""
     ddpm.unet.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
     return ddpm.eval()
 
@@ -155,6 +182,7 @@ def test_set() -> TensorDataset:
 
 
 def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
+    """The scores that the reports show, as results.json has them."""
     scores = evaluate(images, labels)
     return {
         "n": scores.n,
@@ -167,8 +195,8 @@ def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
     }
 
 
-def draw(ddpm: DDPM, n: int, w: float, sampler: str, steps: int) -> dict:
-    """Scores of n digits whose labels are the first n of the test set's, so that class shares are those of the data."""
+def sampled_scores(ddpm: DDPM, n: int, w: float, sampler: str, steps: int) -> dict:
+    """Scores of n samples with the first n labels of the test set, so that digits are as frequent as in the data."""
     labels = test_set().tensors[1][:n]
     start, generator = time.perf_counter(), torch.Generator().manual_seed(1)
     images = [sample(ddpm, part, w=w, sampler=sampler, steps=steps, generator=generator) for part in labels.split(500)]
@@ -178,9 +206,9 @@ def draw(ddpm: DDPM, n: int, w: float, sampler: str, steps: int) -> dict:
 
 
 def starting_point_quality(data: TensorDataset) -> dict:
-    """The starting point after its 15 epochs: COMPARED samples at w = 0, with Gaussian noise and as it was published.
+    """Scores of the starting point after its 15 epochs, at w = 0: with Gaussian noise, and as it was published.
 
-    Where bfloat16 is fast it is used to afford this; its time is counted in float32, as `training_speed` measures it.
+    Where bfloat16 is fast, the training uses it, to save hours. Reports count the float32 steps of `training_speed`.
     """
     ddpm, bf16 = starting_point.starting_point(), has_fast_bf16(CPU)
     ddpm.unet.to(memory_format=torch.channels_last)
@@ -199,7 +227,7 @@ def starting_point_quality(data: TensorDataset) -> dict:
 
 
 def ours_after(data: TensorDataset) -> list[dict]:
-    """Our recipe trained for each budget, scored as the starting point is (COMPARED samples, w = 0) and at w = 1."""
+    """Scores of our recipe after each budget: at w = 0, as for the starting point, and at w = 1."""
     results = []
     for seconds in BUDGETS:
         torch.manual_seed(0)
@@ -207,30 +235,30 @@ def ours_after(data: TensorDataset) -> list[dict]:
         for record in train(ddpm, data, TrainConfig(seconds=seconds), torch.Generator().manual_seed(0), device=CPU):
             steps = record.step
         keep(ddpm, f"ours_{seconds}")
-        at = {f"w={w:.0f}": draw(ddpm, COMPARED, w, "ancestral", 10) for w in (0.0, 1.0)}
+        at = {f"w={w:.0f}": sampled_scores(ddpm, COMPARED, w, "ancestral", 10) for w in (0.0, 1.0)}
         results.append({"seconds": seconds, "steps": steps, **at})
         print(json.dumps(results[-1]), flush=True)
     return results
 
 
 def five_minutes(data: TensorDataset) -> list[dict]:
-    """The model of the 300 s budget on 10,000 samples over w."""
+    """Scores of the model of the 300 s budget over w, on 10,000 samples."""
     ddpm = kept(DDPM.recommended(), f"ours_{BUDGETS[-1]}")
-    return [draw(ddpm, 10_000, w, "ancestral", 10) for w in (0.0, 0.2, 0.4)]
+    return [sampled_scores(ddpm, 10_000, w, "ancestral", 10) for w in (0.0, 0.2, 0.4)]
 
 
 def shipped(data: TensorDataset) -> list[dict]:
-    """The shipped weights on 10,000 samples: 30 steps and 8, at the w that may be best for FID and at w = 1."""
+    """Scores of the shipped weights on 10,000 samples: 8 and 30 steps, at w that may be best for FID, and at w = 1."""
     ddpm, points = load_checkpoint(), ((8, 0.0), (8, 0.1), (8, 1.0), (30, 0.0), (30, 0.2))
-    return [draw(ddpm, 10_000, w, "ancestral", steps) for steps, w in points]
+    return [sampled_scores(ddpm, 10_000, w, "ancestral", steps) for steps, w in points]
 
 
 def memorised(data: TensorDataset, n: int = 1000) -> dict:
-    """L2 distance in pixels to the nearest training digit: n samples of the shipped weights beside n test digits."""
+    """L2 distance to the nearest training digit, of n samples of the shipped weights and of n test digits."""
     images, labels = (tensor[:n] for tensor in test_set().tensors)
-    drawn = sample(load_checkpoint(), labels, w=0.0, steps=20, generator=torch.Generator().manual_seed(1))
+    samples = sample(load_checkpoint(), labels, w=0.0, steps=20, generator=torch.Generator().manual_seed(1))
     result = {}
-    for name, x in (("samples", drawn), ("test digits", images)):
+    for name, x in (("samples", samples), ("test digits", images)):
         nearest, _ = nearest_neighbours(x, data.tensors[0])
         result[name] = {
             "median": nearest.median().item(),
@@ -246,17 +274,19 @@ QUALITY = (starting_point_quality, ours_after, five_minutes, shipped, memorised)
 
 
 def measure_speed(data: TensorDataset) -> dict:
+    """All that is timed, and nothing that is scored."""
     ddpm = load_checkpoint()
     return {
         "training": training_speed(data),
         "sampling": sampling_speed(ddpm),
         "latency": latency(ddpm),
         "limit": limit(data),
+        "folding": folding(ddpm),
     }
 
 
 def report_speed(speed: dict, machine: str) -> None:
-    """The speeds, with the machine that they were measured on."""
+    """Print the speeds, and the machine on which they were measured."""
     training, sampling, late, top = speed["training"], speed["sampling"], speed["latency"], speed["limit"]
     print(f"{machine}; medians of {ROUNDS} rounds in turns, ratios with their range\n")
     print(
@@ -275,10 +305,15 @@ def report_speed(speed: dict, machine: str) -> None:
         f"{top['GFLOP/s of a training step']:.0f} GFLOP/s, a matrix product reaches "
         f"{top['GFLOP/s of a matrix product']:.0f}: {top['fraction attained']:.0%}"
     )
+    for what, ms in speed.get("folding", {}).items():  # results.json may be older than this stage
+        print(
+            f"{what:<15} {ms['folded: ms']:8.1f} ms with BatchNorm folded, {ms['not folded: ms']:.1f} without: "
+            f"{ms['ratio']['median']:.2f}× ({ms['ratio']['min']:.2f} … {ms['ratio']['max']:.2f})"
+        )
 
 
 def report_quality(results: dict) -> None:
-    """The starting point's quality, when ours reaches it, and the ratio of the two times."""
+    """Print the starting point's quality, the budget after which ours is as good, and the ratio of the two times."""
     theirs = results["starting_point_quality"]["Gaussian"]
     steps = starting_point.steps_of(60_000)
     their_seconds = steps * results["speed"]["training"]["starting point: seconds a step"]
@@ -304,7 +339,7 @@ def report_quality(results: dict) -> None:
 
 
 def draw_figure(results: dict) -> None:
-    """Quality against seconds of training, the starting point's as a dashed line."""
+    """Draw quality over seconds of training; a dashed line shows the starting point."""
     theirs = results["starting_point_quality"]["Gaussian"]
     seconds = [ours["seconds"] for ours in results["ours_after"]]
     figure = plots.small_multiples(
@@ -338,8 +373,8 @@ def main() -> None:
         name = stage.__name__.removeprefix("measure_")
         if name not in results or name in arguments.stages:
             results[name] = stage(data)
-            commit = ["git", "describe", "--always", "--dirty"]
-            commit = subprocess.run(commit, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
+            ask = [sys.executable, str(REPOSITORY / "tools" / "commit.py")]
+            commit = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
             results.setdefault("provenance", {})[name] = f"{date.today()}, commit {commit}, {describe_machine()}"
             WEIGHTS.mkdir(parents=True, exist_ok=True)
             RUNNING.write_text(json.dumps(results, indent=1) + "\n")

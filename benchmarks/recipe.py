@@ -3,17 +3,20 @@
     python benchmarks/recipe.py run [VARIANT...] [--seconds 100] [--seeds 0 1]     adds to benchmarks/recipe.jsonl
     python benchmarks/recipe.py table                                              the table of benchmarks/recipe.md
 
-Time is the CPU time of one thread, so that two runs on one shared machine compare. Needs all of MNIST (make data).
+Time is the CPU time of one thread, so that you can compare two runs on a shared machine. The search needs all of MNIST
+(make data). A variant has the form that `ddpm_lib.course.variants` gives it, and the variants of the course are the
+first ones here.
 """
 
 import argparse
 import json
 import math
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -21,17 +24,16 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, load_mnist, sample, train
+from ddpm_lib.course import variants
+from ddpm_lib.course.variants import Variant, built
+from ddpm_lib.ddpm import label_rows
 from ddpm_lib.evaluation import evaluate
 from ddpm_lib.unet import ResidualBlock
 
 RESULTS = Path(__file__).parent / "recipe.jsonl"
 SAMPLES, STEPS = 2000, 10  # per guidance weight
-ROUND = 2  # of the search: what "base" is changes with it. Round 1 ran at commit 7d172c6, from shift 1.0 and lr 4e-3
-
-
-def build(widths=(16, 32, 64), unet=UNet, ddpm=DDPM, prediction="v", shift=1.5, schedule=None) -> DDPM:
-    """The recommended model, but for one change."""
-    return ddpm(unet(UNetConfig(widths=widths)), schedule or NoiseSchedule.cosine(T=500, shift=shift), prediction)
+ROUND = 2  # of the search: it says which recipe was changed. Round 1 ran at commit 7d172c6, from shift 1.0 and lr 4e-3
+DEFAULT = TrainConfig(steps=1)
 
 
 # ---------------------------------------------------------------------------- networks with one change
@@ -40,8 +42,8 @@ def build(widths=(16, 32, 64), unet=UNet, ddpm=DDPM, prediction="v", shift=1.5, 
 class Fourier(nn.Module):
     """(B, 1) → (B, 32): sines and cosines of 16 frequencies."""
 
-    def forward(self, time: Tensor) -> Tensor:
-        angles = time * math.pi * 2 ** torch.arange(0, 8, 0.5)
+    def forward(self, t_over_T: Tensor) -> Tensor:
+        angles = t_over_T * math.pi * 2 ** torch.arange(0, 8, 0.5)
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
@@ -55,7 +57,7 @@ class FourierTime(UNet):
 
 
 class Attention(nn.Module):
-    """Self-attention over the 49 positions of the bottleneck, four heads, added to its input."""
+    """Self-attention over the 49 positions of the bottleneck, with four heads, added to its input."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -70,13 +72,15 @@ class Attention(nn.Module):
 
 
 class WithAttention(UNet):
+    """The bottleneck ends with self-attention."""
+
     def __init__(self, config: UNetConfig):
         super().__init__(config)
         self.bottleneck.append(Attention(config.widths[2]))
 
 
 class TwoBlocks(UNet):
-    """A second residual block at the bottleneck."""
+    """The bottleneck has a second residual block."""
 
     def __init__(self, config: UNetConfig):
         super().__init__(config)
@@ -85,7 +89,7 @@ class TwoBlocks(UNet):
 
 
 class NoBlock(UNet):
-    """No residual block at the bottleneck."""
+    """The bottleneck has no residual block."""
 
     def __init__(self, config: UNetConfig):
         super().__init__(config)
@@ -93,7 +97,7 @@ class NoBlock(UNet):
 
 
 class ZeroHead(UNet):
-    """The head starts at 0."""
+    """The weights of the head start at 0."""
 
     def __init__(self, config: UNetConfig):
         super().__init__(config)
@@ -101,7 +105,7 @@ class ZeroHead(UNet):
 
 
 class ZeroInit(ZeroHead):
-    """The head and the last BatchNorm of each residual branch start at 0."""
+    """The head starts at 0, and so does the last BatchNorm of each residual branch."""
 
     def __init__(self, config: UNetConfig):
         super().__init__(config)
@@ -110,139 +114,144 @@ class ZeroInit(ZeroHead):
                 nn.init.zeros_(module.norm.weight)
 
 
-def silu(config: UNetConfig) -> UNet:
-    """SiLU for ReLU, but for the one at the end of residual blocks."""
-    unet = UNet(config)
-    for module in unet.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.ReLU):
-                setattr(module, name, nn.SiLU())
-    return unet
+class WithSiLU(UNet):
+    """SiLU takes the place of each ReLU, except for the one at the end of a residual block."""
+
+    def __init__(self, config: UNetConfig):
+        super().__init__(config)
+        for block in self.modules():
+            if isinstance(block, nn.Sequential):
+                for i, layer in enumerate(block):
+                    if isinstance(layer, nn.ReLU):
+                        block[i] = nn.SiLU()
+
+
+def network(unet: Callable[[UNetConfig], UNet], **sizes) -> Variant:
+    """Another class of network, or the same class with other sizes."""
+    return Variant(lambda: DDPM(unet(UNetConfig(**sizes)), NoiseSchedule.cosine(T=500, shift=1.5), prediction="v"))
+
+
+def shift(log_snr: float) -> Variant:
+    """A cosine schedule whose log-SNR is lowered by another number than 1.5."""
+    return Variant(built(schedule=partial(NoiseSchedule.cosine, T=500, shift=log_snr)))
 
 
 # ---------------------------------------------------------------------------- losses with one change
 
+# What they draw comes from torch's own generator, which `run` seeds.
 
-class MinSNR(DDPM):
+
+def min_snr(ddpm: DDPM, x_0: Tensor, y: Tensor) -> Tensor:
     """Each image weighted by min(SNR, 5)/(SNR + 1) (Hang et al. 2023, arXiv:2303.09556, for v), with mean 1 over t."""
-
-    def loss(self, x_0, y, p_uncond=0.1, generator=None):
-        snr = self.schedule.log_snr[1:].exp()
-        weight = snr.clamp(max=5) / (snr + 1)
-        weight = weight / weight.mean()  # of t = 1 … T
-        seen, velocity = {}, self.schedule.velocity
-
-        def remember(x_0, t, eps):
-            seen["t"] = t
-            return velocity(x_0, t, eps)
-
-        def mse(v_hat, v):
-            return ((v_hat - v).square().mean(dim=(1, 2, 3)) * weight[seen["t"] - 1]).mean()
-
-        with mock.patch.object(self.schedule, "velocity", remember), mock.patch("ddpm_lib.ddpm.F.mse_loss", mse):
-            return super().loss(x_0, y, p_uncond, generator)
+    t, error = ddpm.errors(x_0, y, DEFAULT.p_uncond)
+    snr = ddpm.schedule.log_snr[1:].exp()  # (T,), of t = 1 … T
+    weight = snr.clamp(max=5) / (snr + 1)
+    return ((weight / weight.mean())[t - 1].view(-1, 1, 1, 1) * error).mean()
 
 
-class UniformT(DDPM):
-    """t drawn anew for each image instead of stratified."""
-
-    def _stratified_t(self, batch, generator):
-        return torch.randint(1, self.schedule.T + 1, (batch,), generator=generator)
+def uniform_t(ddpm: DDPM, x_0: Tensor, y: Tensor) -> Tensor:
+    """The recommended loss, but each image draws its t by itself; `DDPM.errors` takes one from each part of 1 … T."""
+    t = torch.randint(1, ddpm.schedule.T + 1, (len(x_0),))
+    eps = torch.randn_like(x_0)
+    rows = label_rows(y, ddpm.num_classes) * (torch.rand(len(x_0), 1) >= DEFAULT.p_uncond)
+    v = ddpm.schedule.velocity(x_0, t, eps)
+    return F.mse_loss(ddpm.unet(ddpm.schedule.add_noise(x_0, t, eps), t / ddpm.schedule.T, rows).to(v), v)
 
 
 # ---------------------------------------------------------------------------- training with one change
 
 
-class MuonAndAdamW:
+class MuonAndAdamW(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for the kernels, as matrices, and AdamW for what is no matrix."""
 
-    def __init__(self, parameters, lr, weight_decay, fused):
+    def __init__(self, parameters, lr=DEFAULT.lr, weight_decay=DEFAULT.weight_decay):
         parameters = list(parameters)
-        kernels = [p for p in parameters if p.ndim == 4 and min(len(p), p[0].numel()) > 1]
-        self.kernels = kernels
-        self.matrices = [nn.Parameter(p.detach().flatten(1).clone()) for p in kernels]
-        others = [p for p in parameters if not any(p is kernel for kernel in kernels)]
-        self.muon = torch.optim.Muon(self.matrices, lr=lr * 5, weight_decay=weight_decay)
-        self.adamw = ADAMW(others, lr=lr, weight_decay=weight_decay, fused=fused)
-        self.param_groups = self.adamw.param_groups
+        self.kernels = [p for p in parameters if p.ndim == 4 and min(len(p), p[0].numel()) > 1]
+        rest = [p for p in parameters if not any(p is kernel for kernel in self.kernels)]
+        super().__init__([{"params": self.kernels, "lr": 5 * lr}, {"params": rest, "lr": lr}], {})
+        self.matrices = [nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in self.kernels]
+        self.muon = torch.optim.Muon(self.matrices, lr=5 * lr, weight_decay=weight_decay)
+        self.adamw = torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, fused=True)
 
-    def zero_grad(self):
-        for p in self.kernels:
-            p.grad = None
-        self.adamw.zero_grad()
-
+    @torch.no_grad()
     def step(self):
-        for group in self.muon.param_groups:
-            group["lr"] = self.param_groups[0]["lr"] * 5
+        # `train` sets the learning rates of this optimizer; the two inside follow.
+        for inside, group in zip((self.muon, self.adamw), self.param_groups, strict=True):
+            inside.param_groups[0]["lr"] = group["lr"]
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
             matrix.grad = kernel.grad.flatten(1)
         self.muon.step()
-        with torch.no_grad():
-            for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
-                kernel.copy_(matrix.view(kernel.shape))
+        for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
+            kernel.copy_(matrix.view(kernel.shape))
         self.adamw.step()
 
 
-ADAMW = torch.optim.AdamW
+def adamw(**changes) -> Callable:
+    """AdamW as `train` makes it, but for these changes."""
+    return partial(
+        torch.optim.AdamW, **{"lr": DEFAULT.lr, "weight_decay": DEFAULT.weight_decay, "fused": True} | changes
+    )
 
 
-def adamw(**changes):
-    return lambda parameters, **given: ADAMW(parameters, **given | changes)
+@dataclass(frozen=True)
+class CPUTime(TrainConfig):
+    """A TrainConfig whose `seconds` are those of the CPU's time of this process, from the moment it is made."""
+
+    start: float = field(default_factory=time.process_time)
+
+    def progress(self, step: int, seconds: float) -> float:
+        return (time.process_time() - self.start) / self.seconds
 
 
-class Shifted(TensorDataset):
-    """Digits, and each of them moved by up to one pixel in either direction: nine for one."""
+def configured(**fields) -> Variant:
+    """Other fields of `TrainConfig`."""
+    return Variant(config=fields)
 
-    def __init__(self, data: TensorDataset):
-        images, labels = data.tensors
+
+@dataclass(frozen=True)
+class Shifted(Variant):
+    """Each digit is there nine times: where it was, and moved by one pixel in each direction."""
+
+    def train_set(self, images: Tensor, labels: Tensor) -> TensorDataset:
         moved = [images.roll((dy, dx), (2, 3)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-        super().__init__(torch.cat(moved), labels.repeat(9))
+        return TensorDataset(torch.cat(moved), labels.repeat(9))
 
 
-def few(data: TensorDataset) -> TensorDataset:
-    return load_mnist(source="embedded")[0]
-
-
-# name → what is another than in base: arguments of `build`, those of TrainConfig, the optimizer, the data.
-VARIANTS = {
-    "base": {},
-    "eps": {"model": {"prediction": "eps"}},
-    "linear": {"model": {"schedule": NoiseSchedule.linear()}},
-    "shift 0": {"model": {"shift": 0.0}},
-    "shift 0.5": {"model": {"shift": 0.5}},
-    "shift 1": {"model": {"shift": 1.0}},
-    "shift 2": {"model": {"shift": 2.0}},
-    "batch 16": {"config": {"batch_size": 16}},
-    "batch 64": {"config": {"batch_size": 64}},
-    "batch 128": {"config": {"batch_size": 128}},
-    "lr 4e-3": {"config": {"lr": 4e-3}},
-    "lr 1.6e-2": {"config": {"lr": 1.6e-2}},
-    "EMA 0.99": {"config": {"ema_decay": 0.99}},
-    "EMA 0.995": {"config": {"ema_decay": 0.995}},
-    "EMA 0.999": {"config": {"ema_decay": 0.999}},
-    "p_uncond 0.05": {"config": {"p_uncond": 0.05}},
-    "p_uncond 0.2": {"config": {"p_uncond": 0.2}},
-    "weight decay 0.1": {"config": {"weight_decay": 0.1}},
-    "beta_2 0.99": {"optimizer": adamw(betas=(0.9, 0.99))},
-    "lr 1.6e-2, beta_2 0.99": {"config": {"lr": 1.6e-2}, "optimizer": adamw(betas=(0.9, 0.99))},
-    "Muon": {"optimizer": MuonAndAdamW},
-    "Fourier t": {"model": {"unet": FourierTime}},
-    "attention": {"model": {"unet": WithAttention}},
-    "two blocks at 7×7": {"model": {"unet": TwoBlocks}},
-    "no block at 7×7": {"model": {"unet": NoBlock}},
-    "zero-init": {"model": {"unet": ZeroInit}},
-    "zero-init head": {"model": {"unet": ZeroHead}},
-    "SiLU": {"model": {"unet": silu}},
-    "widths 12/32/64": {"model": {"widths": (12, 32, 64)}},
-    "widths 16/32/96": {"model": {"widths": (16, 32, 96)}},
-    "widths 16/48/96": {"model": {"widths": (16, 48, 96)}},
-    "widths 16/24/64": {"model": {"widths": (16, 24, 64)}},
-    "widths 24/64/128": {"model": {"widths": (24, 64, 128)}},
-    "min-SNR": {"model": {"ddpm": MinSNR}},
-    "uniform t": {"model": {"ddpm": UniformT}},
-    "5,000 digits": {"data": few},
-    "5,000 digits, shifted": {"data": lambda data: Shifted(few(data))},
-    "60,000 digits, shifted": {"data": Shifted},
+# The course's variants, and what only this search tried.
+VARIANTS = variants.VARIANTS | {
+    "shift 0.5": shift(0.5),
+    "shift 1": shift(1.0),
+    "shift 2": shift(2.0),
+    "batch 16": configured(batch_size=16),
+    "batch 64": configured(batch_size=64),
+    "batch 128": configured(batch_size=128),
+    "lr 4e-3": configured(lr=4e-3),
+    "lr 1.6e-2": configured(lr=1.6e-2),
+    "EMA 0.99": configured(ema_decay=0.99),
+    "EMA 0.995": configured(ema_decay=0.995),
+    "EMA 0.999": configured(ema_decay=0.999),
+    "p_uncond 0.05": configured(p_uncond=0.05),
+    "p_uncond 0.2": configured(p_uncond=0.2),
+    "weight decay 0.1": configured(weight_decay=0.1),
+    "beta_2 0.99": Variant(optimizer=adamw(betas=(0.9, 0.99))),
+    "lr 1.6e-2, beta_2 0.99": Variant(optimizer=adamw(lr=1.6e-2, betas=(0.9, 0.99))),
+    "Muon": Variant(optimizer=MuonAndAdamW),
+    "Fourier t": network(FourierTime),
+    "attention": network(WithAttention),
+    "two blocks at 7×7": network(TwoBlocks),
+    "no block at 7×7": network(NoBlock),
+    "zero-init": network(ZeroInit),
+    "zero-init head": network(ZeroHead),
+    "SiLU": network(WithSiLU),
+    "widths 12/32/64": network(UNet, widths=(12, 32, 64)),
+    "widths 16/32/96": network(UNet, widths=(16, 32, 96)),
+    "widths 16/48/96": network(UNet, widths=(16, 48, 96)),
+    "widths 16/24/64": network(UNet, widths=(16, 24, 64)),
+    "widths 24/64/128": network(UNet, widths=(24, 64, 128)),
+    "min-SNR": Variant(loss=min_snr),
+    "uniform t": Variant(loss=uniform_t),
+    "5,000 digits, shifted": Shifted(data_source="embedded"),
+    "60,000 digits, shifted": Shifted(),
 }
 
 
@@ -250,28 +259,28 @@ def run(name: str, seconds: float, seed: int, full: TensorDataset) -> dict:
     """Train one variant for `seconds` of CPU time and score it at w = 0 and w = 1."""
     variant = VARIANTS[name]
     torch.manual_seed(seed)
-    ddpm = build(**variant.get("model", {}))
-    data = variant.get("data", lambda data: data)(full)
-    config = TrainConfig(seconds=seconds, **variant.get("config", {}))
-    with ExitStack() as patches:
-        patches.enter_context(mock.patch("ddpm_lib.training.time.perf_counter", time.process_time))
-        patches.enter_context(mock.patch("torch.optim.AdamW", variant.get("optimizer", ADAMW)))
-        for record in train(ddpm, data, config, torch.Generator().manual_seed(seed)):
-            steps = record.step
+    ddpm = variant.build()
+    data = load_mnist(source=variant.data_source)[0] if variant.data_source else full
+    if isinstance(variant, Shifted):
+        data = variant.train_set(*data.tensors)
+    given = {"loss": variant.loss, "optimizer": variant.optimizer}
+    config = CPUTime(seconds=seconds, **variant.config)
+    for record in train(ddpm, data, config, torch.Generator().manual_seed(seed), **given):
+        trained, steps = getattr(record, variant.weights), record.step
     result = {"round": ROUND, "variant": name, "seed": seed, "seconds": seconds, "steps": steps}
     labels = torch.arange(SAMPLES) % 10
     for w in (0, 1):
         generator = torch.Generator().manual_seed(1)
-        scores = evaluate(sample(ddpm, labels, w=w, steps=STEPS, generator=generator), labels)
+        scores = evaluate(sample(trained, labels, w=w, steps=STEPS, generator=generator), labels)
         result |= {f"fid_{w}": scores.fid, f"agreement_{w}": scores.agreement}
     return result | {"floor": scores.fid_floor}
 
 
 def table() -> str:
-    """Every variant of each round with the mean over its seeds."""
+    """A row for each variant of each round: means over its runs, ± half the range of FID."""
     runs = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     head = [
-        "| variant | CPU s | steps | w = 0: FID | agreement | w = 1: FID | agreement | seeds |",
+        "| variant | CPU s | steps | w = 0: FID | agreement | w = 1: FID | agreement | runs |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines, shown = [], None

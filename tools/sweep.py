@@ -21,7 +21,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import nbformat
 import papermill
+from commit import commit
 from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean, literal, run_cells
 
 from ddpm_lib.checkpoint import SHIPPED
@@ -144,16 +144,6 @@ def run(grid: str, name: str, parameters: dict) -> None:
         os.replace(result, BUILD / result.name)  # last: it says that the point is finished
     seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
     print(f"{name}: {seconds:.0f} s", flush=True)
-
-
-def commit() -> str:
-    """The commit of the code that computes, with -dirty where it isn't what was committed."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "-uno", "--", "ddpm_lib", "notebooks/sweeps")
-    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def gather(grid: str, names: list[str], command: str) -> list[dict]:

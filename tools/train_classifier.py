@@ -12,19 +12,19 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from commit import commit
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
-from ddpm_lib import describe_machine, load_mnist
+from ddpm_lib import describe_machine, load_mnist, to_signed
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
     CLASSIFIER,
@@ -39,9 +39,9 @@ from ddpm_lib.evaluation import (
 from ddpm_lib.files import read_tensors, write_tensors
 
 BATCH_SIZE = 128
-COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # of images, for the floors
-DRAWS = 100
-FEW_DRAWS = 20  # of scores that take seconds; FID takes 20 ms and gets all
+COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # images for which there is a floor
+SUBSETS = 100  # random subsets of real digits for FID, which takes 20 ms
+FEW_SUBSETS = 20  # random subsets for the scores that take seconds
 
 
 def main() -> None:
@@ -54,10 +54,10 @@ def main() -> None:
     torch.manual_seed(0)
     train_set, test_set = load_mnist(arguments.data, source="full")
     if not arguments.keep:
-        # Noted before the training begins: others may commit while it runs.
+        # Noted before the training begins: somebody may commit while it runs.
         provenance = {
             "command": f"python tools/train_classifier.py --epochs {arguments.epochs}",
-            "commit": git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "-uno") else ""),
+            "commit": commit(),
             "data_sha256": FULL_SHA256,
             "epochs": arguments.epochs,
             "steps": arguments.epochs * (len(train_set) // BATCH_SIZE),
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def write_classifier(classifier: DigitClassifier, provenance: dict, test_set: TensorDataset) -> None:
-    """Store the weights in float16, with what is measured on them as they are stored."""
+    """Store the weights in float16. The accuracies in the metadata are those of the weights as they are stored."""
     images, labels = test_set.tensors
     provenance["test_accuracy_float32"] = accuracy(classify(classifier, images)[0], labels)
     logits, _ = classify(classifier.half().float(), images)
@@ -88,7 +88,7 @@ def write_classifier(classifier: DigitClassifier, provenance: dict, test_set: Te
 
 
 def write_test_features(train_set: TensorDataset, test_set: TensorDataset) -> None:
-    """Store the test images as the stored classifier sees them, and what real digits score against them."""
+    """Store the features that the stored classifier finds in the test images, and the scores of real digits."""
     classifier = load_classifier()
     images, labels = test_set.tensors
     test_logits, test_features = classify(classifier, images)
@@ -110,12 +110,12 @@ def write_test_features(train_set: TensorDataset, test_set: TensorDataset) -> No
     write_tensors(TEST_FEATURES, "test features", {"features": features, "labels": labels.to(torch.uint8)}, header)
     for entry in [*floors, halves]:
         for name, score in entry.items():
-            print("n = {n:>6} {name:>16} {mean:9.4f} ± {std:.4f} over {draws} draws".format(name=name, **score))
+            print("n = {n:>6} {name:>16} {mean:9.4f} ± {std:.4f} over {draws} subsets".format(name=name, **score))
     print("FID of the ten digits in equal shares: {fid}".format(**balanced))
 
 
 def train_classifier(train_set: TensorDataset, epochs: int) -> DigitClassifier:
-    """The classifier after that many epochs of AdamW with one cycle of the learning rate, its weights averaged."""
+    """Train a classifier with AdamW and one cycle of the learning rate; return it with its averaged weights."""
     images, labels = train_set.tensors
     classifier = DigitClassifier().to(memory_format=torch.channels_last)
     average = AveragedModel(classifier, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
@@ -139,12 +139,12 @@ def train_classifier(train_set: TensorDataset, epochs: int) -> DigitClassifier:
 
 
 def distort(images: Tensor) -> Tensor:
-    """Each image turned (≤ 12°), scaled (≤ 12 %), sheared and shifted (≤ 2.5 pixels) by amounts of its own."""
+    """Turn, scale, shear and shift each image by random amounts: at most 12°, 12 %, 0.15 and 2.5 pixels."""
     n = len(images)
-    turn, stretch_x, stretch_y, shear, shift_x, shift_y = torch.rand(6, n) * 2 - 1  # each (n,) in [−1, 1]
+    turn, stretch_x, stretch_y, shear, shift_x, shift_y = to_signed(torch.rand(6, n))  # (n,) each, in [−1, 1]
     turn = turn * math.radians(12)
     cos, sin, shear = turn.cos(), turn.sin(), shear * 0.15
-    shift = 2.5 / 14  # grid coordinates: the half width of 14 pixels is 1
+    shift = 2.5 / 14  # in the coordinates of affine_grid, half the width of an image (14 pixels) is 1
     rows = torch.stack(
         [
             torch.stack([cos * (1 + 0.12 * stretch_x), shear - sin, shift_x * shift], dim=1),
@@ -163,9 +163,9 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 def measure_floor(n: int, train: tuple[Tensor, ...], features: Tensor, labels: Tensor) -> dict:
     """Scores of n random training images against the test images."""
     images, _, _, train_features = train
-    draws = [torch.randperm(len(images))[:n] for _ in range(DRAWS if n < len(images) else 1)]
-    results = [measure(*(tensor[draw] for tensor in train), features, labels) for draw in draws[:FEW_DRAWS]]
-    results += [{"fid": frechet_distance(features, train_features[draw])} for draw in draws[FEW_DRAWS:]]
+    subsets = [torch.randperm(len(images))[:n] for _ in range(SUBSETS if n < len(images) else 1)]
+    results = [measure(*(tensor[chosen] for tensor in train), features, labels) for chosen in subsets[:FEW_SUBSETS]]
+    results += [{"fid": frechet_distance(features, train_features[chosen])} for chosen in subsets[FEW_SUBSETS:]]
     return summary(n, results)
 
 
@@ -173,7 +173,7 @@ def measure_halves(test: tuple[Tensor, ...]) -> dict:
     """Scores of one random half of the test images against the other."""
     _, labels, _, features = test
     results = []
-    for _ in range(FEW_DRAWS):
+    for _ in range(FEW_SUBSETS):
         one, other = torch.randperm(len(labels)).chunk(2)
         results.append(measure(*(tensor[one] for tensor in test), features[other], labels[other]))
     return summary(len(one), results)
@@ -182,15 +182,15 @@ def measure_halves(test: tuple[Tensor, ...]) -> dict:
 def measure_balanced(test_features: Tensor, train_features: Tensor, labels: Tensor, n: int = 10_000) -> dict:
     """FID between the test features and n random training features, n/10 of each digit."""
     results = []
-    for _ in range(DRAWS):
+    for _ in range(SUBSETS):
         order = torch.randperm(len(labels))
-        draw = torch.cat([order[labels[order] == digit][: n // 10] for digit in range(10)])
-        results.append({"fid": frechet_distance(test_features, train_features[draw])})
+        chosen = torch.cat([order[labels[order] == digit][: n // 10] for digit in range(10)])
+        results.append({"fid": frechet_distance(test_features, train_features[chosen])})
     return summary(n, results)
 
 
 def summary(n: int, results: list[dict[str, float]]) -> dict[str, dict]:
-    """Mean and standard deviation of each score over the draws in which it was measured."""
+    """Mean and standard deviation of each score over the subsets for which it was measured."""
     found = {}
     for result in results:
         for name, score in result.items():
@@ -199,12 +199,6 @@ def summary(n: int, results: list[dict[str, float]]) -> dict[str, dict]:
         name: {"n": n, "mean": statistics.fmean(scores), "std": statistics.pstdev(scores), "draws": len(scores)}
         for name, scores in found.items()
     }
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=Path(__file__).parent.parent, capture_output=True, text=True
-    ).stdout.strip()
 
 
 if __name__ == "__main__":
