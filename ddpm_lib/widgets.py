@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from ddpm_lib import guards
-from ddpm_lib.ddpm import DDPM, to_unit
+from ddpm_lib.data import to_unit
+from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.extras import needed_by
 from ddpm_lib.folding import for_sampling

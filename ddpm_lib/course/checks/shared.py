@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ddpm_lib.ddpm import to_signed
+from ddpm_lib.data import to_signed
 
 
 def images(*shape: int) -> Tensor:
