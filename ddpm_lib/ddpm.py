@@ -1,4 +1,4 @@
-"""DDPM: a network and a schedule, and the two things one does with them: a loss and a guess of the noise.
+"""DDPM: a network with its noise schedule. You train it with its loss, and you sample with its guess of the noise.
 
 Shapes    B batch · K number of classes
 Images    in [−1, 1]
@@ -34,7 +34,7 @@ class DDPM(nn.Module):
 
     @classmethod
     def recommended(cls) -> "DDPM":
-        """The best that was measured (benchmarks/recipe.md): v, and the cosine schedule with log-SNR lowered by 1.5."""
+        """The best model that was measured (benchmarks/recipe.md): v, and a cosine schedule with shift 1.5."""
         return cls(UNet(UNetConfig()), NoiseSchedule.cosine(T=500, shift=1.5), prediction="v")
 
     def loss(self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
@@ -44,12 +44,12 @@ class DDPM(nn.Module):
     def errors(
         self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """t and (target − network(x_t, t, y))², image by image (DDPM algorithm 1; guidance algorithm 1).
+        """The times t and the errors (target − network(x_t, t, y))² (DDPM algorithm 1; guidance algorithm 1).
 
-        A loss of your own weights them, such as `(weight(t).view(-1, 1, 1, 1) * error).mean()`.
+        Your own loss can weight the errors, for example `(weight(t).view(-1, 1, 1, 1) * error).mean()`.
 
         x_0: (B, 1, 28, 28) float in [−1, 1]. y: (B,) integer labels or (B, K) rows; not changed.
-        p_uncond: number in [0, 1], the chance of each row on its own to lose its label.
+        p_uncond: number in [0, 1], the probability that a row loses its label, drawn for each row.
         Returns t (B,) long, 1 … T, and the squared error of each pixel (B, 1, 28, 28). Raises ValueError.
         """
         guards.images("x_0", x_0)
@@ -88,7 +88,7 @@ class DDPM(nn.Module):
         return (1 + w) * eps_y - w * eps_null
 
     def _eps(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        # The features of more images than this don't fit into a CPU's caches; each image then takes twice as long.
+        # The features of more than 128 images don't fit into a CPU's caches; each image then takes twice as long.
         size = 128 if x_t.device.type == "cpu" and not self.training else len(x_t)
         parts = zip(x_t.split(size), t.split(size), y.split(size), strict=True)
         out = torch.cat([self._network(*part) for part in parts]).to(x_t)
@@ -98,19 +98,19 @@ class DDPM(nn.Module):
         return sigma * x_t + signal * out  # v = √ᾱ·ε − √(1−ᾱ)·x_0, solved for ε
 
     def _network(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        # Images come in any float type; the network takes its own.
+        # The images may have any float type; the network needs the type of its weights.
         dtype = next((parameter.dtype for parameter in self.unet.parameters()), x_t.dtype)
         return self.unet(x_t.to(dtype), (t / self.schedule.T).to(dtype), y.to(dtype))
 
     def _stratified_t(self, batch: int, generator: torch.Generator | None) -> Tensor:
-        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, less variance than randint."""
+        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, with less variance than randint."""
         part = draw(torch.randperm, (batch,), generator)
         u = (part + draw(torch.rand, (batch,), generator)) / batch  # in [0, 1)
         return (u * self.schedule.T).long().clamp(max=self.schedule.T - 1) + 1
 
     @property
     def num_classes(self) -> int:
-        """Length of a label row. A network needs only UNet's forward; one without a config has MNIST's ten."""
+        """Length of a label row. If the network has no config, it is 10, as for MNIST."""
         return self.unet.config.num_classes if hasattr(self.unet, "config") else 10
 
 
@@ -118,16 +118,16 @@ def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str 
     """Labels as rows of class weights (B, num_classes) float: the one place where integers become rows.
 
     y: (B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1, or all
-    zeros for "no label". batch: the B that is expected, None for any ≥ 1. Raises ValueError that calls y `name`.
+    zeros for "no label". batch: the expected B; None allows any B ≥ 1. Raises ValueError, which calls y by `name`.
     """
     y = guards.labels(name, y, num_classes, batch)
     return F.one_hot(y, num_classes).float() if y.ndim == 1 else y
 
 
 def draw(distribution: Callable, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    """torch.randn, rand or randperm of this shape, on the generator's own device (CPU without one).
+    """Random numbers of torch.randn, rand or randperm, on the generator's device (on the CPU without a generator).
 
-    Numbers drawn on the CPU are the same whatever device the model is on; the caller moves them there.
+    Numbers from the CPU are the same whatever device the model is on; the caller moves them to that device.
     """
     guards.generator_or_none("generator", generator)
     return distribution(*shape, generator=generator, device=generator.device if generator else "cpu")

@@ -22,10 +22,10 @@ def morph(
     w: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw one digit turning into the next: DDIM from ONE shared noise x_T, so that only the label row moves.
+    """Draw frames in which a digit turns into the next: DDIM from ONE shared noise x_T; only the label row moves.
 
-    ddpm: as in `sample_steps`. labels, frames_per_change, hold: as in `morph_rows`, which says the F rows.
-    w: finite number, the guidance weight. generator: source of x_T; None is torch's own.
+    ddpm: as in `sample_steps`. labels, frames_per_change, hold: as in `morph_rows`, which makes the F rows.
+    w: finite number, the guidance weight. generator: source of x_T; None is torch's global generator.
     Returns (F, 1, 28, 28) in [0, 1], F = L·hold + (L − 1)·frames_per_change. Frames at a label are what `sample`
     draws for that label alone from the same generator. Raises ValueError before any work.
     """
@@ -41,7 +41,7 @@ def morph(
 def morph_rows(labels: Tensor, frames_per_change: int = 12, hold: int = 4, num_classes: int = 10) -> Tensor:
     """The label row of each frame of a morph: (F, K), F = L·hold + (L − 1)·frames_per_change.
 
-    Each label stands for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
+    Each label stays for `hold` frames; between neighbours a and b, frame k = 1 … n = frames_per_change mixes them:
     y = (1 − k/(n+1))·a + k/(n+1)·b.
 
     labels: (L,) integers, or (L, K) rows with sum 1; L ≥ 2. frames_per_change ≥ 1 and hold ≥ 0: int. Raises ValueError.

@@ -37,7 +37,7 @@ def sample(
     eta: float = 0.0,
     x_T: Tensor | None = None,
 ) -> Tensor:
-    """Draw one image for each label, (B, 1, 28, 28) in [0, 1]: the end of `sample_steps`, which says the arguments."""
+    """Draw one image for each label, (B, 1, 28, 28) in [0, 1]; `sample_steps` explains the arguments."""
     *_, (x_0, _) = sample_steps(ddpm, labels, w, sampler, steps, guidance_interval, generator, eta, x_T)
     return to_unit(x_0.clamp(-1, 1))
 
@@ -55,15 +55,15 @@ def sample_steps(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (x_s, x̂_0) after each of the steps from t = T down to 0: the film strip of the reverse process.
 
-    ddpm: a DDPM, or whatever has its `predict_noise` and `schedule`, such as a denoiser that is known exactly.
+    ddpm: a DDPM, or an object with `predict_noise` and `schedule`, such as an exact denoiser.
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
-    sampler: "ancestral", "ddim", "dpmpp_2m", or a step function of your own. It takes (schedule, x_t, x̂_0, t, s, z), as
-    `ddim_step` does, with z fresh Gaussian noise, and returns x_s.
+    sampler: "ancestral", "ddim", "dpmpp_2m", or a step function of your own. It takes (schedule, x_t, x̂_0, t, s, z)
+    as `ddim_step` does, where z is fresh Gaussian noise, and returns x_s.
     steps: int, 1 … T, for evenly spread times; or the times themselves, a list that falls from T to 0.
-    guidance_interval: (t_min, t_max) in 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None is everywhere.
-    generator: source of all randomness; None is torch's own.
+    guidance_interval: (t_min, t_max) in 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None means every t.
+    generator: source of all randomness; None is torch's global generator.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
-    x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) that all images share; None draws it, one for each image.
+    x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) noise that all images share; None draws it for each image.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
     guards.denoiser("ddpm", ddpm)
@@ -84,26 +84,26 @@ def sample_steps(
         x_t = start.to(device, torch.float32).expand(len(y), -1, -1, -1)
         for t, s in pairwise(times):
             z = draw(torch.randn, x_t.shape, generator).to(device) if draws_noise else None
-            # Entered anew for each step, so that the caller's own code between two steps runs in the caller's modes.
+            # These modes end with each step, so that between two steps the caller's code runs in the caller's modes.
             with torch.inference_mode(), eval_mode(model), autocast(device), fair_threads():
                 t_rows, s_rows = (torch.full((len(y),), number, device=device) for number in (t, s))
                 eps_hat = predict_noise(x_t, t_rows, y, w=w if t_min <= t <= t_max else 0.0)
-                guards.shaped_as("eps", eps_hat, "x_t", x_t)  # the model may be somebody else's
+                guards.shaped_as("eps", eps_hat, "x_t", x_t)  # ddpm may be no DDPM
                 x_0_hat = predict_x_0(x_t, t_rows, eps_hat).clamp(-1, 1)
                 x_t = step(schedule, x_t, x_0_hat, t_rows, s_rows, z)
-            # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
+            # Tensors from inference mode allow no gradients and no in-place changes; their clones allow both.
             yield x_t.clone(), x_0_hat.clone()
 
     return walk()
 
 
 def time_steps(T: int, steps: int) -> list[int]:
-    """steps + 1 times, evenly spread, strictly falling from T to 0 (integers, so that no two collapse)."""
+    """steps + 1 times, evenly spread, strictly falling from T to 0: with integer division no time comes twice."""
     return [T - i * T // steps for i in range(steps + 1)]
 
 
 def _step_of(sampler: str | Step, eta: float) -> tuple[Step, bool]:
-    """The step function of a sampler, and whether it draws noise (one that does not leaves the generator alone)."""
+    """The step function of a sampler, and whether it needs noise z; if not, nothing is drawn from the generator."""
     if not isinstance(sampler, str):
         return lambda schedule, x_t, *more: guards.shaped_as("x_s", sampler(schedule, x_t, *more), "x_t", x_t), True
     step, draws_noise = {
@@ -123,7 +123,7 @@ def ancestral_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Ten
 def ddim_step(
     schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor | None = None, eta: float = 0
 ) -> Tensor:
-    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s−η²β̃)·ε̂ + η·√β̃·z: the noise that was found, less of it (DDIM eq. 12).
+    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s−η²β̃)·ε̂ + η·√β̃·z: the same noise ε̂, but less of it (DDIM eq. 12).
 
     √β̃ is the posterior's standard deviation: at η = 0 no z is needed, at η = 1 this is `ancestral_step`.
     """
@@ -138,10 +138,10 @@ def ddim_step(
 def dpmpp_2m_step(
     schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, previous: tuple | None = None
 ) -> Tensor:
-    """x_s = (σ_s/σ_t)·x_t + √ᾱ_s·(1 − e^(−h))·D: DDIM with x̂_0 as it will be mid-step (DPM-Solver++ algorithm 2).
+    """x_s = (σ_s/σ_t)·x_t + √ᾱ_s·(1 − e^(−h))·D: DDIM with x̂_0 of the step's middle (DPM-Solver++ algorithm 2).
 
     h = λ_s − λ_t in λ = log-SNR/2. D = x̂_0 + (x̂_0 − x̂_0 of the step before)/(2r), r = (λ_t − λ_before)/h.
-    previous: (x̂_0, t) of the step before. Without it D = x̂_0, and this is DDIM; so is the last step, where h = ∞.
+    previous: (x̂_0, t) of the step before. Without previous, and at the last step (h = ∞), D = x̂_0: that is DDIM.
     """
     if previous is None or (s == 0).any():
         return ddim_step(schedule, x_t, x_0_hat, t, s)
@@ -154,7 +154,7 @@ def dpmpp_2m_step(
 
 
 def _dpmpp_2m() -> Step:
-    """dpmpp_2m_step as a step function, which remembers the step before: a new one for each sampling."""
+    """A step function for one sampling: `dpmpp_2m_step`, which remembers the step before."""
     previous = [None]
 
     def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: None) -> Tensor:

@@ -27,7 +27,7 @@ class NoiseSchedule(nn.Module):
     def __init__(self, beta: Tensor):
         super().__init__()
         beta = F.pad(guards.betas("beta", beta), (1, 0))
-        # Products of 500 numbers near 1, and 1 − ᾱ_1 ≈ 1e-4, want float64; what is kept is float32.
+        # Products of 500 numbers near 1, and 1 − ᾱ_1 ≈ 1e-4, need float64; the tables are stored as float32.
         log_alpha_bar = torch.log1p(-beta.double()).cumsum(0)
         log_snr = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
         alpha, alpha_bar = 1 - beta.double(), log_alpha_bar.exp()
@@ -61,8 +61,8 @@ class NoiseSchedule(nn.Module):
         return cls(guards.betas(f"beta with T={T} and shift={shift!r}", beta))
 
     def _apply(self, fn, recurse=True):
-        # .half() and .to(dtype) end here, as .to(device) does. The tables move, but stay float32: rounded ones are no
-        # schedule any more.
+        # .half(), .to(dtype) and .to(device) all call this. The tables follow the device, but stay float32: rounded tables
+        # are not a schedule any more.
         tables = dict(self.named_buffers(recurse=False))
         super()._apply(fn, recurse)
         for name, table in tables.items():
@@ -106,7 +106,7 @@ class NoiseSchedule(nn.Module):
         return (x_t - signal * x_0) / sigma
 
     def velocity(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0: a target that asks for ε in the clean and for −x_0 in the noise (Salimans & Ho).
+        """v = √ᾱ_t·ε − √(1−ᾱ_t)·x_0: nearly ε where x_t is clean, nearly −x_0 where it is noise (Salimans & Ho).
 
         x_0, eps: (B, 1, 28, 28) float. t: (B,) long, 1 … T. Raises ValueError.
         """
@@ -123,7 +123,7 @@ class NoiseSchedule(nn.Module):
         guards.noised("x_0", x_0, t, self.T, x_t=x_t)
         s = t - 1 if s is None else guards.earlier("s", s, t)
         (signal_t, _), (signal_s, sigma_s) = self.levels(t), self.levels(s)
-        # Equations 6–7 in terms of r = SNR_t/SNR_s, which loses no digits where β_t is small:
+        # These are equations 6–7, written with r = SNR_t/SNR_s, which loses no digits where β_t is small:
         # β_t/(1−ᾱ_t) = 1 − r, and √α_t·(1−ᾱ_s)/(1−ᾱ_t) = √ᾱ_s·r/√ᾱ_t.
         log_r = (self.log_snr[t] - self.log_snr[s]).view(-1, 1, 1, 1)
         r, one_minus_r = log_r.exp(), -torch.expm1(log_r)

@@ -29,7 +29,7 @@ class UNetConfig:
     num_classes: int = 10
 
     def __post_init__(self):
-        # A list (from JSON, or from a careless caller who changes it later) becomes a tuple here.
+        # A list becomes a tuple here: it may come from JSON, or from a caller who changes it later.
         object.__setattr__(self, "widths", guards.widths("widths", self.widths))
         guards.size("embedding_width", self.embedding_width)
         guards.size("num_classes", self.num_classes)
@@ -43,7 +43,7 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, channels_in: int, channels_out: int, kernel_size: int = 3, stride: int = 1):
         super().__init__(
-            # No bias in front of BatchNorm: its mean would remove it again.
+            # A bias before BatchNorm has no effect: BatchNorm subtracts the mean, and the bias with it.
             nn.Conv2d(channels_in, channels_out, kernel_size, stride, padding=kernel_size // 2, bias=False),
             nn.BatchNorm2d(channels_out),
             nn.ReLU(),
@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
 class UNet(nn.Module):
     """The bottleneck-embedded U-Net: (x_t, t/T, y) → an image shaped as x_t.
 
-    What the image means (ε or v) is for `DDPM` to say. The constructor only reads its config.
+    `DDPM` decides what the image means: ε or v. The constructor does not change config.
     """
 
     def __init__(self, config: UNetConfig = UNetConfig()):
@@ -81,14 +81,14 @@ class UNet(nn.Module):
         at_28, at_14, at_7 = config.widths
         width = config.embedding_width
 
-        # One convolution at full resolution, and two further down: a second one up here was not worth its time.
+        # At 28×28 there is one convolution, not two: the second one cost more seconds than it was worth.
         self.encoder_28 = ConvBlock(1, at_28)
         self.encoder_14 = ResidualBlock(at_28, at_14, stride=2)
         self.encoder_7 = ResidualBlock(at_14, at_7, stride=2)
 
         self.time_mlp = _mlp(1, width)
         self.label_mlp = _mlp(config.num_classes, width)
-        # 1×1 is enough to read t and y, which are the same at every position.
+        # A 1×1 kernel is enough to read t and y, which are the same at every position.
         self.bottleneck = nn.Sequential(ConvBlock(at_7 + 2 * width, at_7, kernel_size=1), ResidualBlock(at_7, at_7))
 
         self.up_14 = nn.ConvTranspose2d(at_7, at_14, kernel_size=2, stride=2)
@@ -100,10 +100,10 @@ class UNet(nn.Module):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """channels_last, in which convolutions are fastest, but not for networks thinner than 16 channels.
+        """channels_last, which makes convolutions fastest; contiguous_format if a width is below 16.
 
-        With those, torch 2.14 on a CPU writes past its memory: the gradient of a strided 1×1 convolution does it for an
-        odd number of images in channels_last, and the process dies.
+        In channels_last with fewer than 16 channels, torch 2.14 writes past its memory on a CPU, and the process dies:
+        in the gradient of a strided 1×1 convolution, with an odd number of images.
         """
         return torch.channels_last if min(self.config.widths) >= 16 else torch.contiguous_format
 

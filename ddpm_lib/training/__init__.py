@@ -27,12 +27,12 @@ from ddpm_lib.training.snapshot import EVERY, Snapshot, TrainState
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. Give steps or seconds; the learning rate falls to 0 over whichever it is.
+    """How to train. Give steps or seconds as the budget; over this budget the learning rate falls to 0.
 
-    steps: int ≥ 1, optimizer steps. seconds: number > 0, wall-clock time.
+    steps: int ≥ 1, optimizer steps. seconds: number > 0, on the clock.
     batch_size: int ≥ 1, per process. lr: number > 0, the highest learning rate. warmup: share of the budget in [0, 1)
-    over which lr rises from a tenth of it. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of the
-    average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
+    over which the rate rises from lr/10 to lr. p_uncond: label dropout in [0, 1]. ema_decay: in [0, 1), the share of
+    the average that each step keeps (less in the first steps). weight_decay: number ≥ 0. Raises ValueError.
     """
 
     steps: int | None = None
@@ -53,12 +53,12 @@ class TrainConfig:
         guards.all_within("[0, 1)", warmup=self.warmup, ema_decay=self.ema_decay)
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the budget that is spent after so many steps and seconds; 1 or more is the end."""
+        """Share of the budget that these steps and seconds spend; the training ends at 1 or more."""
         return step / self.steps if self.steps else seconds / self.seconds
 
     def lr_at(self, progress: float, highest: float | None = None) -> float:
-        """Learning rate at progress in [0, 1]: warm-up from a tenth of highest (None is lr), times half a cosine."""
-        warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # not 0: one step must learn
+        """Learning rate at progress in [0, 1]: highest (None is lr) times warm-up (from 0.1 to 1) times half a cosine."""
+        warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # from 0.1: step 1 must learn
         return (self.lr if highest is None else highest) * warm * (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -94,17 +94,17 @@ def train(
     """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
 
     ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so the loop may
-    end in any way: exhausted, by break, by an interrupt.
+    end in any way: with the budget, by break, by an interrupt.
     train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1. Under torchrun each
-    process trains on its own share of it, and all hold the same weights after every step; see `distributed`.
+    process trains on a share of it, and all processes hold the same weights after every step; see `distributed`.
     generator: source of all randomness; None is torch's own. writer: has TensorBoard's add_scalar(tag, value, step).
-    resume: path of a snapshot, written before the first step, after every 100th and after the last. Where it exists,
-    the training goes on from there, and under a budget of steps ends as if it had never stopped, bit for bit (same
-    machine). One that was over yields nothing. OSError where the disk refuses a snapshot.
+    resume: path of a snapshot, which is written before the first step, after every 100th step and after the last. If it
+    exists, the training goes on from it. With a budget of steps it ends as if it had never stopped, bit for bit (same
+    machine). A finished training yields nothing. Raises OSError where the disk refuses a snapshot.
     loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, 1, 28, 28) in [−1, 1]; y: (B,) integers.
-    Most begin with `ddpm.errors`. What a loss draws has to come from a generator of its own.
+    It may begin with `ddpm.errors`. If it draws random numbers, it needs its own generator.
     optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
-    would. Raises ValueError at the call, before any work; for a snapshot that is damaged or another training's, too.
+    does. Raises ValueError at the call, before any work; also for a damaged snapshot, or one of another training.
     """
     guards.instance("ddpm", ddpm, DDPM, "a DDPM")
     guards.instance("config", config, TrainConfig, "a TrainConfig")
@@ -123,8 +123,8 @@ def train(
         highest = [group["lr"] for group in descent.param_groups]
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
         average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)
-        average.module = ddpm.unet  # average straight into the caller's model
-        # In one process these two change nothing; in several, gradients are averaged and each draws noise of its own.
+        average.module = ddpm.unet  # so the average is written into the caller's model
+        # With one process, own_generator and shared_loss change nothing; their docstrings say what they do else.
         state = TrainState(raw.unet, average, descent, own_generator(generator))
         loss_of = shared_loss(raw, loss or (lambda raw, x_0, y: raw.loss(x_0, y, config.p_uncond, state.generator)))
 
@@ -161,10 +161,10 @@ def train(
 
 
 def _ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-    """average ← d·average + (1−d)·current, with d rising to `decay`, so that a short training forgets its start too."""
+    """average ← d·average + (1−d)·current, and d rises to `decay`, so that a short training forgets its start, too."""
     if average[0].is_floating_point():
         get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(average, current, n)
-    else:  # BatchNorm's counts of batches
+    else:  # BatchNorm counts batches: integers are copied
         for count, now in zip(average, current, strict=True):
             count.copy_(now)
 
@@ -172,11 +172,11 @@ def _ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) 
 def _next_batch(state: TrainState, n: int, batch_size: int) -> Tensor:
     """Indices of this process's next batch of n images: every image once per epoch, in a new order each time.
 
-    With k processes, each takes every k-th image, and all take equally many: else they would wait for each other.
+    Each of k processes takes every k-th image. All take the same number, since they wait for each other.
     """
     share = n // world_size()
     batch_size = min(batch_size, share)
-    first = state.step % (share // batch_size) * batch_size  # the ragged last batch is left out
+    first = state.step % (share // batch_size) * batch_size  # a last, smaller batch is left out
     if first == 0:
         state.order = from_rank_0(draw(torch.randperm, (n,), state.generator).cpu())
     return state.order[rank() :: world_size()][first : first + batch_size]

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
             if rank() == 0 and record.step % 100 == 0:
                 print(f"step {record.step}: loss {record.loss:.4f}, {record.images_per_s:.0f} images/s", flush=True)
         if rank() == 0:
-            # No record: the snapshot was taken after the last step. The checkpoint may be missing all the same.
+            # If the snapshot is of the last step, there is no record. The checkpoint may still be missing.
             done = {"steps": record.step, "seconds": round(record.seconds, 2), "loss": record.loss} if record else {}
             provenance = {
                 "command": shlex.join(["python", "-m", "ddpm_lib.training", *arguments]),
@@ -53,13 +53,13 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
     parser = argparse.ArgumentParser(prog="python -m ddpm_lib.training", description=__doc__.splitlines()[0])
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--steps", type=int, help="optimizer steps")
-    budget.add_argument("--seconds", type=float, help="wall-clock time, instead of steps")
+    budget.add_argument("--seconds", type=float, help="seconds on the clock, instead of steps")
     parser.add_argument("--batch-size", type=int, default=TrainConfig.batch_size, help="images a step, per process")
     parser.add_argument("--lr", type=float, default=TrainConfig.lr, help="highest learning rate")
     parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and of the training's randomness")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights and of the training")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
-    parser.add_argument("--resume", type=Path, help="snapshot: written as the training goes, gone on from if it exists")
+    parser.add_argument("--resume", type=Path, help="a snapshot file: if it exists, the training goes on from it")
     options = parser.parse_args(arguments)
     try:
         config = TrainConfig(options.steps, options.seconds, options.batch_size, options.lr)

@@ -1,7 +1,7 @@
-"""Several processes that train one model together. In a single process everything here changes nothing.
+"""Several processes train one model together. With a single process, nothing here changes anything.
 
 Same in all      weights, averaged weights, order of the data, step at which a budget of seconds is spent
-Of each its own  share of the data, noise and times, BatchNorm's statistics: each process normalises by its own batch;
+Different        share of the data, noise and times, BatchNorm's statistics: each process normalises by its own batch;
                  the running statistics are rank 0's, sent to all before each step, and rank 0's are saved
 Sources          data-parallel training: Li et al. 2020, arXiv:2006.15704 · torchrun: docs.pytorch.org, elastic/run
 """
@@ -19,19 +19,19 @@ from torch.nn.parallel import DistributedDataParallel
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw
 
-TIMEOUT = datetime.timedelta(minutes=5)  # how long a process waits for one that neither answers nor dies
+TIMEOUT = datetime.timedelta(minutes=5)  # a process waits so long for another process that doesn't answer
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
-    """Within it, this process is one of those that torchrun started; without torchrun it is alone."""
+    """Inside, this process works with the other processes that torchrun started; without torchrun it works alone."""
     if "WORLD_SIZE" not in os.environ:
         yield
         return
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # gloo on the GPU too: numbers that are agreed on, such as the order of the data, live on the CPU.
+    # gloo is needed with a GPU, too: shared numbers, such as the order of the data, are on the CPU.
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
     try:
         yield
@@ -45,22 +45,22 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Number of this process, 0 … world_size − 1; rank 0 is the one that writes files."""
+    """Number of this process, 0 … world_size − 1; rank 0 writes the files."""
     return dist.get_rank() if _several() else 0
 
 
 def shared_loss(ddpm: DDPM, loss: Callable[[DDPM, Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """(x_0, y) → loss(ddpm, x_0, y), whose backward leaves the mean gradient of all processes in each of them.
 
-    ddpm: every process gets the weights of rank 0's. With equal shares, the mean of the gradients is the gradient
-    of one batch that is world_size times as large, but for BatchNorm: each process normalises its own batch.
+    ddpm: every process gets rank 0's weights. With equal shares, the mean of the gradients is the gradient of one
+    batch that is world_size times as large, except for BatchNorm: each process normalises its own batch.
     """
     together = _Loss(ddpm, loss)
     return DistributedDataParallel(together) if _several() else together.forward
 
 
 class _Loss(nn.Module):
-    """The loss as a forward, which is what DistributedDataParallel can wrap."""
+    """The loss as the forward of a module, because DistributedDataParallel wraps modules."""
 
     def __init__(self, ddpm: DDPM, loss: Callable[[DDPM, Tensor, Tensor], Tensor]):
         super().__init__()
@@ -71,7 +71,7 @@ class _Loss(nn.Module):
 
 
 def own_generator(generator: torch.Generator | None) -> torch.Generator | None:
-    """A generator for each process, all seeded by one number from rank 0's; the caller's where there is one process."""
+    """A generator for each process, seeded by a number from rank 0's; with one process, the caller's generator."""
     if not _several():
         return generator
     seed = draw(lambda *shape, **options: torch.randint(2**62, shape, **options), (1,), generator)

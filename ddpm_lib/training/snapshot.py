@@ -1,14 +1,14 @@
-"""Snapshots: all that a training carries from one step to the next, so that one that was stopped can go on.
+"""Snapshots: the whole state of a training as a file, so that a training that was stopped can go on.
 
 A snapshot is a safetensors file with a SHA-256, as a checkpoint is, and is written all or nothing. It also says which
 training it belongs to: a snapshot of other data, of another network or config is refused.
 
 The last bits of a training depend on the number of threads and on the precision. A snapshot holds both, and a training
-that goes on follows them. It is refused where the user has fixed another number of threads.
+that goes on follows them. If the user has fixed another number of threads, the snapshot is refused.
 
-None is written when the loop is left: within a step there is no state to keep, and Python closes an abandoned
-generator when it likes, perhaps when another has gone on from the file already. What a stop costs is up to EVERY steps
-of time, never the result.
+Leaving the loop writes no snapshot. Within a step there is no state to save, and Python may close an abandoned
+generator late, when another training has gone on from the file already. So up to EVERY steps are computed again after
+a stop; the result is the same.
 """
 
 import dataclasses
@@ -27,15 +27,15 @@ from ddpm_lib.files import first_of, read_tensors, write_tensors
 from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
 KIND = "snapshot"
-EVERY = 100  # steps from one snapshot to the next: what a kill can cost
+EVERY = 100  # a snapshot is written after so many steps; a kill costs no more
 
 
 @dataclasses.dataclass
 class TrainState:
-    """What changes from step to step, and what must not.
+    """The state of a training: what changes from step to step, and what must stay the same.
 
     order: (N,) long, this epoch's order of the images. seconds: trained so far. threads, bf16: fixed where a snapshot
-    promises the same bits; None leaves them to the load and to the kind of processor.
+    promises the same bits; with None the load and the kind of processor decide.
     """
 
     network: nn.Module
@@ -52,9 +52,9 @@ class TrainState:
 class Snapshot:
     """The snapshot file of one training.
 
-    path: read here where it exists. ddpm, images, labels, config, loss: the training it has to belong to, but for the
-    weights of ddpm. Raises ValueError naming the path where the file is damaged, or not that training's, or where the
-    user has fixed another number of threads.
+    path: if the file exists, it is read here. ddpm, images, labels, config, loss: the training that it must belong to;
+    only the weights of ddpm may differ. Raises ValueError, which names the path, if the file is damaged or belongs to
+    another training, or if the user has fixed another number of threads.
     """
 
     def __init__(self, path: Path, ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None):
@@ -81,21 +81,21 @@ class Snapshot:
             raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
 
     def begin(self, state: TrainState, device: torch.device) -> None:
-        """Bring a state that has just begun to where the file's was, bit for bit; without a file, write the first."""
-        if state.generator is None:  # torch's own is not ours to set back
+        """Restore the state from the file, bit for bit; without a file, write the first snapshot."""
+        if state.generator is None:  # torch's global generator must not be set back
             state.generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         self.training["optimizer"] = _say_optimizer(state.optimizer)
         if not self.tensors:
             with precision.fair_threads():
                 state.threads, state.bf16 = torch.get_num_threads(), precision.has_fast_bf16(device)
-            self.write(state)  # a disk that refuses does so now; and the same call again begins with the same weights
+            self.write(state)  # a full disk fails now; and the same call, made again, begins with the same weights
             return
         self._refuse_another(self.training)
         try:
             self._restore(state)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
-        self.tensors = {}  # they need not fill the memory while the training runs
+        self.tensors = {}  # the training needs their memory
 
     def _restore(self, state: TrainState) -> None:
         def part(prefix: str) -> dict[str, Tensor]:
@@ -112,7 +112,7 @@ class Snapshot:
                 else saved.to(parameter.device)
                 for name, saved in part(f"optimizer.{i}.").items()
             }
-        state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state reads from a storage's start
+        state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state ignores a view's offset
         state.order = self.tensors["order"]
         state.step, state.seconds = int(self.tensors["step"]), float(self.tensors["seconds"])
         state.threads, state.bf16 = int(self.header["threads"]), self.header["precision"] == "bfloat16"
@@ -120,7 +120,7 @@ class Snapshot:
     def write(self, state: TrainState) -> None:
         """Rank 0 writes the file, all or nothing. Raises OSError where the disk refuses; the old file stays."""
         tensors = {
-            "generators": from_all(state.generator.get_state()),  # each process draws noise of its own
+            "generators": from_all(state.generator.get_state()),  # each process has another generator
             "order": state.order,
             "step": torch.tensor(state.step),
             "seconds": torch.tensor(state.seconds, dtype=torch.float64),
@@ -136,14 +136,14 @@ class Snapshot:
 
 
 def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None) -> dict[str, str]:
-    """What a training is, as text to compare: config, loss, number of processes, and digests of model and data."""
+    """Texts that tell trainings apart: config, loss, number of processes, and digests of model and data."""
     shapes = {name: tuple(tensor.shape) for name, tensor in ddpm.unet.state_dict().items()}
     model = json.dumps([shapes, ddpm.prediction, ddpm.schedule.beta.tolist()])
     data = hashlib.sha256()
     for tensor in (images, labels):
         data.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return {
-        "config": json.dumps(dataclasses.asdict(config), sort_keys=True, default=float),  # NumPy's numbers, too
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True, default=float),  # float() for NumPy's numbers
         "loss": "DDPM.loss" if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__),
         "model": hashlib.sha256(model.encode()).hexdigest(),
         "data": data.hexdigest(),
@@ -152,7 +152,7 @@ def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: 
 
 
 def _say_optimizer(optimizer: torch.optim.Optimizer) -> str:
-    """The kind of an optimizer with its settings, but for the learning rate, which moves."""
+    """The class and the settings of an optimizer as text, without the learning rate, which changes."""
     settings = [
         {name: value for name, value in group.items() if name not in ("params", "lr")} | {"of": len(group["params"])}
         for group in optimizer.param_groups
@@ -161,5 +161,5 @@ def _say_optimizer(optimizer: torch.optim.Optimizer) -> str:
 
 
 def _as_tensor(name: str, moment: object) -> Tensor:
-    """What an optimizer keeps of a parameter. Raises ValueError where that is no tensor: it can't be stored."""
+    """What an optimizer stores for a parameter. Raises ValueError if it is no tensor: a snapshot can't hold it."""
     return guards.instance(f"the optimizer's {name}", moment, Tensor, "a tensor, so that a snapshot can hold it")
