@@ -24,8 +24,8 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: torch.dtype | None = None) -> None:
     """Write ddpm to path, all or nothing: a crash leaves the old file or the new one, never half of one.
 
-    path: missing folders are made. metadata: JSON-able dict for people, such as the command that trained it.
-    dtype: float type that the weights are stored in, such as torch.float16; None keeps theirs. Loading gives float32.
+    path: missing folders are made. metadata: dict that JSON can hold, for people, such as the command that trained it.
+    dtype: float type that the weights are stored in, such as torch.float16; None keeps the type. Loading gives float32.
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
     path = guards.path("path", path)
@@ -59,7 +59,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
     path = SHIPPED if path is None else guards.path("path", path)
     tensors, header = read_tensors(path, KIND)
     try:
-        # On the meta device nothing is allocated or initialised: a forged config can't eat the memory.
+        # On the meta device nothing is allocated or initialised: a forged config can't fill the memory.
         with torch.device("meta"):
             unet = UNet(UNetConfig(**json.loads(header["unet"])))
         weights = {
@@ -69,9 +69,9 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
         }
         types = {name: tensor.dtype for name, tensor in unet.state_dict().items()}
         if other := [name for name, tensor in weights.items() if tensor.dtype != types.get(name, tensor.dtype)]:
-            raise ValueError(f"{other[0]} is of type {weights[other[0]].dtype}")  # assign would take it as it is
+            raise ValueError(f"{other[0]} is of type {weights[other[0]].dtype}")  # assign=True would accept it
         unet.load_state_dict(weights, assign=True)
-        unet.to(memory_format=unet.memory_format)  # as the constructor leaves it; the file has its own layout
+        unet.to(memory_format=unet.memory_format)  # the layout of the constructor; a file may have another
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} holds configs that don't fit its weights: {first_of(error)}") from error

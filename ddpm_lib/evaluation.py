@@ -1,4 +1,4 @@
-"""Evaluation: are drawn digits real, varied, and the digits that were asked for? In numbers, beside their floor.
+"""Evaluation: do drawn digits look real, do they vary, and are they the digits that were asked for?
 
 Shapes    N images · D = 64 features
 Images    in [0, 1]
@@ -9,8 +9,8 @@ Sources   FID: Heusel et al. 2017, arXiv:1706.08500, eq. 6 · Inception Score: S
           density and coverage: Naeem et al. 2020, arXiv:2002.09797, section 3
           bootstrap: Efron 1979, doi:10.1214/aos/1176344552
 
-Most of these scores were made for photographs and Inception-v3. Here a digit classifier looks at the images, so the
-numbers compare with each other, not with those of papers. `tools/train_classifier.py` trains it and writes both files.
+Most of these scores were made for photographs and Inception-v3. Here a digit classifier looks at the images, so compare
+these scores with each other, not with those of papers. `tools/train_classifier.py` trains the classifier.
 """
 
 import functools
@@ -34,7 +34,7 @@ from ddpm_lib.precision import eval_mode, fair_threads
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
-CHUNK = 500  # images at a time: 10,000 at once would need gigabytes
+CHUNK = 500  # so many images go through together; 10,000 would need gigabytes
 K = 5  # nearest neighbours, the choice of Naeem et al.
 
 
@@ -44,17 +44,17 @@ class Scores:
 
     fid: ≥ 0, lower is better. Few images score too high, so compare only at the same n (see `frechet_distance`).
     kid: 0 for real digits, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
-    inception_score: 1 … 10, higher is better; 10 is ten digits in equal shares, each beyond doubt.
+    inception_score: 1 … 10, higher is better; 10 is ten digits in equal shares, all of them clear.
     agreement: share in [0, 1] of images that the classifier reads as the digit that was asked for.
     precision, recall: shares in [0, 1]; do images look real, and could real ones have been drawn (see `prdc`)?
     density, coverage: the same two questions, less easily fooled by outliers; density ≥ 0 is 1 for real digits.
     diversity: ≥ 0, mean distance of two images of a class, in pixel values (see `diversity`).
 
-    ….._floor: the score of n real training images against the test images, a mean over draws (see `floors`). The
-    classifier was trained on these very images: to it they are clearer than new ones, and lie a little apart from them
-    (at n = 5,000 agreement 0.998, density 0.95).
+    ….._floor: the score of n real training images against the test images, a mean over subsets (see `floors`). The
+    classifier was trained on these images, so it reads them more surely than new images, and their features lie a
+    little apart (at n = 5,000 agreement 0.998, density 0.95).
     ….._halves: the score of a random half of the test images against the other half, 5,000 each, a mean over
-    draws. The classifier was not trained on any of them (agreement 0.996, density 1.01). n has no part in it.
+    splits. The classifier was not trained on test images (agreement 0.996, density 1.01). n does not change it.
     """
 
     n: int
@@ -93,8 +93,8 @@ class Reference(NamedTuple):
     """The test images as the shipped classifier sees them, and what real digits score against them.
 
     features: (10000, D) float. labels: (10000,) long.
-    floors: for each score its means over draws of n training images, as pairs (n, mean), n rising.
-    halves: for each score its mean over draws of one half of the test images against the other.
+    floors: for each score, pairs (n, mean over random subsets of n training images), n rising.
+    halves: for each score, the mean over random halves of the test images, each against the other half.
     """
 
     features: Tensor
@@ -146,9 +146,9 @@ def evaluate(images: Tensor, labels: Tensor) -> Scores:
     """Score drawn images against the 10,000 test digits of MNIST, whose features ship with this package.
 
     images: (N, 1, 28, 28) float in [0, 1], N ≥ 2. labels: (N,) integers 0 … 9, the digits that were asked for.
-    Raises ValueError for anything else. Draws nothing from torch's generator and leaves the classifier's mode.
-    Every score is finite, also where few images make it a rough one. Digits that nobody asked for count as not
-    covered (see `prdc_per_class`).
+    Raises ValueError for anything else. It draws nothing from torch's generator, and does not change the classifier.
+    Every score is finite, but with few images it is rough. Digits that nobody asked for count as not covered (see
+    `prdc_per_class`).
     """
     guards.several("images", guards.pixels("images", images), 1, "FID needs a covariance")
     asked_for = guards.digits("labels", labels, len(images))
@@ -166,7 +166,7 @@ def evaluate(images: Tensor, labels: Tensor) -> Scores:
 def measure(
     images: Tensor, labels: Tensor, logits: Tensor, features: Tensor, real: Tensor, real_labels: Tensor
 ) -> dict[str, float]:
-    """All scores by name, of images that `classify` has read, against features of real ones (`evaluate` checks them).
+    """All scores by name: images that `classify` has read, against features of real images. `evaluate` has the guards.
 
     images: (N, 1, 28, 28). labels: (N,) long, asked for. logits: (N, 10). features: (N, D). real: (M, D) and
     real_labels: (M,) long, with more than K of each digit.
@@ -203,14 +203,14 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
     metric = FrechetInceptionDistance(feature=_already_computed(real.shape[1]))
     metric.update(real.double(), real=True)
     metric.update(generated.to(real.device, torch.float64), real=False)
-    return max(0.0, metric.compute().item())  # rounding leaves −1e-12 where the two are the same
+    return max(0.0, metric.compute().item())  # equal clouds may get −1e-12 by rounding
 
 
 def kernel_distance(real: Tensor, generated: Tensor) -> float:
     """KID: squared MMD, without bias, of two clouds of features, with the kernel (x·y/D + 1)³ (Bińkowski et al.).
 
-    real: (M, D), generated: (N, D) float, M and N ≥ 2. It takes all moments up to the third into account, where FID
-    takes two. The mean over 100 random subsets of min(M, N, 1000) rows of each, the same in every call.
+    real: (M, D), generated: (N, D) float, M and N ≥ 2. It compares the first three moments, FID only two. It
+    is the mean over 100 random subsets of min(M, N, 1000) rows of each cloud; every call takes the same subsets.
     """
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.kid import KernelInceptionDistance
@@ -227,8 +227,8 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
 def inception_score(logits: Tensor) -> float:
     """exp(mean KL(p(y|x) ‖ p(y))): high where each image is clear and all digits appear (Salimans et al. section 4).
 
-    logits: (N, 10) float. The mean over up to 10 random parts, the same in every call, of at least 1,000 images:
-    a part of 100 would score 4 % too low. Below 2,000 images it is one part, so compare scores at the same n.
+    logits: (N, 10) float. It is the mean over up to 10 random parts of at least 1,000 images, the same in every
+    call: parts of 100 would score 4 % too low. Below 2,000 images there is one part, so compare at the same n.
     """
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.inception import InceptionScore
@@ -242,7 +242,7 @@ def inception_score(logits: Tensor) -> float:
 
 
 def _already_computed(width: int) -> nn.Module:
-    """What torchmetrics takes as its feature network where the features are there already."""
+    """A feature network for torchmetrics that changes nothing, because we have the features already."""
     identity = nn.Identity()
     identity.num_features = width
     return identity
@@ -250,7 +250,7 @@ def _already_computed(width: int) -> nn.Module:
 
 @contextmanager
 def _own_draws() -> Iterator[None]:
-    """torchmetrics draws from torch's own generator: let it draw the same each time, and leave no trace of it."""
+    """Inside, torch's global generator, from which torchmetrics draws, has a fixed seed; afterwards it is as before."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(0)
         yield
@@ -260,16 +260,17 @@ def prdc(real: Tensor, generated: Tensor, k: int = K) -> dict[str, float]:
     """Precision, recall, density and coverage of features, by balls that reach to the k-th nearest neighbour.
 
     A ball around each feature x, as wide as the distance from x to its k-th nearest neighbour in its own set, edge
-    included. All balls around real features are what looks real, all around generated ones what could be drawn:
+    included. The balls around real features cover what looks real, those around generated features what can be drawn:
       precision   share of generated features that lie in some real ball        (Kynkäänniemi et al. eq. 1 and 2)
       recall      share of real features that lie in some generated ball
       density     in how many real balls a generated feature lies, on average, over k     (Naeem et al. section 3)
       coverage    share of real balls in which some generated feature lies
-    real: (M, D), M > k. generated: (N, D), N ≥ 1; where N ≤ k, its own balls reach to the farthest of the others, and
-    a single one is a point. Recall and coverage depend on N: compare at the same N. Raises ValueError for M ≤ k.
+    real: (M, D), M > k. generated: (N, D), N ≥ 1; if N ≤ k, the generated balls reach to the farthest generated
+    feature, and the ball of a single feature is a point. Recall and coverage depend on N: compare at the same N.
+    Raises ValueError for M ≤ k.
     """
     guards.several("real", real, k, f"k = {k} neighbours")
-    real, generated = real.double(), generated.to(real.device, torch.float64)  # cdist is rough in float32: 1e-2
+    real, generated = real.double(), generated.to(real.device, torch.float64)  # float32 cdist errs by 1e-2
     distances = torch.cdist(real, generated)  # (M, N)
     in_real_ball = distances <= _radii(real, k)[:, None]
     in_generated_ball = distances <= _radii(generated, min(k, len(generated) - 1))
@@ -288,7 +289,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 
 
 def prdc_per_class(real: Tensor, real_labels: Tensor, generated: Tensor, labels: Tensor) -> dict[str, float]:
-    """The mean over the digits of `prdc`, where each digit asked for is compared with real ones of that digit.
+    """The mean of `prdc` over the digits: samples of a digit are compared with real samples of this digit.
 
     real: (M, D), real_labels: (M,), more than K of each digit that occurs. generated: (N, D), labels: (N,), asked for.
     A digit that nobody asked for is not covered: its recall and coverage are 0. It has no precision and no density;
@@ -315,7 +316,7 @@ def diversity(images: Tensor, labels: Tensor) -> float:
 
 
 def nearest_neighbours(images: Tensor, train_images: Tensor) -> tuple[Tensor, Tensor]:
-    """How far, in pixel values, each image is from the training image that is most like it, and which that is.
+    """How far, in pixel values, each image is from the nearest training image, and the index of that image.
 
     images: (N, 1, 28, 28), train_images: (M, 1, 28, 28), both float in [0, 1], N and M ≥ 1. Returns L2 distances
     (N,) float and indices (N,) long into train_images; 0 is an exact copy. 1,000 images against 60,000 take seconds.
@@ -338,15 +339,15 @@ def bootstrap(
 ) -> tuple[float, float]:
     """How far a score moves when other images are drawn for the same labels: its 95 % bootstrap interval (Efron 1979).
 
-    score: from row numbers (n,) long to a number, such as `lambda rows: frechet_distance(real, features[rows])`; the
-    images are read once, only rows are drawn again, with replacement, each from the rows of its own label.
-    labels: (n,) integers, n ≥ 1. Where the shares of the classes were left to chance too, they are all the same.
-    resamples: int ≥ 20. generator: None is torch's own.
-    Returns s − q(97.5 %) and s − q(2.5 %), with s the score of all rows, each once, and q the quantiles of how the
-    resampled scores lie about THEIR mean. Not about s: a resample holds some rows twice and a third of them not at
-    all. That looks like fewer images, and FID grows where images are few; all resamples may lie above s. Taking their
-    mean away leaves the spread, so the interval is for the score at this n, its bias included. Where FID is close to
-    that of real digits it is a little wide.
+    score: function of row numbers (n,) long that returns a number, such as `lambda rows: frechet_distance(real,
+    features[rows])`. A resample draws n rows with replacement; each row is replaced by a row of the same label.
+    labels: (n,) integers, n ≥ 1. If the labels of the images were random, too, give n equal labels.
+    resamples: int ≥ 20. generator: source of all randomness; None is torch's global generator.
+    Returns score − q(97.5 %) and score − q(2.5 %): score is that of all rows, and q are the quantiles of the resampled
+    scores after their own mean is subtracted. This mean is not the score. A resample has some rows twice and a third
+    of them not at all. That is like having fewer images, and FID grows when images are few: all resampled scores may
+    lie above the score. Without their mean, only the spread is left. So the interval is for the score at this n, with
+    its bias. If FID is close to that of real digits, the interval is a little too wide.
     Raises ValueError.
     """
     guards.whole_numbers("labels", labels)
@@ -356,7 +357,7 @@ def bootstrap(
     scores = []
     for _ in range(resamples):
         rows = torch.empty(len(labels), dtype=torch.long)
-        for same in alike:  # each row's place is kept by its label, so that labels[rows] are the labels
+        for same in alike:  # each place keeps its label, so that labels[rows] are the labels
             rows[same] = same[(draw(torch.rand, (len(same),), generator) * len(same)).long().cpu()]
         scores.append(score(rows))
     low, high = np.quantile(np.array(scores) - np.mean(scores), (0.025, 0.975))
@@ -366,11 +367,11 @@ def bootstrap(
 def floors(n: int) -> dict[str, float]:
     """Each score of n real training images against the 10,000 test images: what a perfect sampler would reach.
 
-    They are not 0 and 1, because few images give a rough picture. They were measured once, on random draws from
-    the 60,000 training images (the mean over draws). Between those counts FID is interpolated linearly in 1/n, the
-    order of its bias, and the others linearly in log n; beyond 60,000 the floors of 60,000 stand. The draws hold the
-    digits in the unequal shares of the data, give or take chance. That matters for FID: at n = 10,000 real digits in
-    equal shares score 0.095 where the floor is 0.050.
+    Floors are not 0 or 1, because few images give a rough score. They were measured once, for some n, as means over
+    random subsets of the 60,000 training images. Between these n, FID is interpolated linearly in 1/n, like its bias,
+    and every other score linearly in log n; above 60,000 the floors of 60,000 are used. The subsets have the digits in
+    the unequal shares of the data. That matters for FID: at n = 10,000, real digits in equal shares score 0.095, and
+    the floor is 0.050.
     """
     axes = {"fid": lambda count: -1 / np.asarray(count)}
     result = {}
@@ -397,7 +398,7 @@ def load_classifier() -> DigitClassifier:
 
 @functools.cache
 def load_test_features() -> Reference:
-    """The 10,000 test images as the shipped classifier sees them, with the scores of real digits; the same each time.
+    """The 10,000 test images as the shipped classifier sees them, and the scores of real digits; cached.
 
     Raises FileNotFoundError where the file is missing, ValueError where it is damaged.
     """

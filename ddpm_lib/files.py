@@ -29,12 +29,12 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     Raises FileNotFoundError where there is no such file, and ValueError naming the path where it is
     unreadable, of another kind or damaged.
     """
-    if not os.path.exists(path):  # unlike Path.exists, it has an answer for a name that is too long
+    if not os.path.exists(path):  # Path.exists raises an error for a name that is too long
         raise FileNotFoundError(f"there is no {kind} at {path}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            # Copies: what get_tensor gives is mapped to the file, and would change with it after the digest was read.
+            # get_tensor maps the file. Without a clone the tensors would change if the file did, after the digest.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
@@ -46,7 +46,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
 
 
 def first_of(error: Exception) -> str:
-    """What an error says, in one line: load_state_dict lists every weight that doesn't fit, perhaps a hundred."""
+    """The first two lines of an error as one: load_state_dict may list a hundred weights that don't fit."""
     return " ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
 
 
@@ -63,9 +63,9 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside path, flush to the disk, then rename over it; on any error remove what was begun."""
+    """Write beside path, flush to the disk, then rename over it; after any error, remove the new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its files can be read by their owner only, and the checkpoint would inherit that.
+    # tempfile would make a file that only its owner can read, and the checkpoint would be that file.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as file:

@@ -1,8 +1,9 @@
 """A copy of a model that samples faster: each BatchNorm is folded into the convolution before it.
 
-In eval mode a BatchNorm is a fixed scale and shift, so the kernel and a bias can do its work. What it buys was measured
-in one run (docs/benchmarks.md): nothing for ten guided digits, a twentieth for a hundred. It stays because the digits
-of a seed would change in their last bits without it, and because a copy leaves the modes of the caller's model alone.
+In eval mode a BatchNorm is a fixed scale and shift, so the kernel and a bias can do its work. What this gains was
+measured in one run (docs/benchmarks.md): nothing for ten guided digits, a twentieth for a hundred. It stays because
+without it the digits of a seed would change in their last bits, and because a copy leaves the modes of the caller's
+model as they are.
 """
 
 import copy
@@ -16,13 +17,13 @@ from ddpm_lib.unet import UNet
 
 
 def for_sampling(ddpm: DDPM | object) -> DDPM | object:
-    """The same function of (x_t, t, y, w) as ddpm in eval mode: a copy for a DDPM with a UNet, else ddpm itself.
+    """A model that computes what ddpm does in eval mode: a copy for a DDPM with a UNet, else ddpm itself.
 
-    A model with methods of its own, such as an exact denoiser, may count its calls in the object: it is not copied.
+    A model with other methods, such as an exact denoiser, is not copied: it may count its calls in the object.
     """
     if type(ddpm) is not DDPM or type(ddpm.unet) is not UNet:
         return ddpm
-    if "predict_noise" in vars(ddpm) or "forward" in vars(ddpm.unet):  # a method of this object alone
+    if "predict_noise" in vars(ddpm) or "forward" in vars(ddpm.unet):  # only this object has the method
         return ddpm
     with torch.inference_mode():
         folded = _shallow(ddpm)
@@ -40,7 +41,7 @@ def _shallow(module: nn.Module) -> nn.Module:
 
 
 def _fold_batchnorm(module: nn.Module) -> nn.Module:
-    # It relies on a habit of unet.py: what a BatchNorm normalises is the child before it.
+    # This relies on the order in unet.py: a BatchNorm normalises the output of the child before it.
     folded, before = _shallow(module), None
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d) and isinstance(folded._modules.get(before), nn.Conv2d):
@@ -52,7 +53,7 @@ def _fold_batchnorm(module: nn.Module) -> nn.Module:
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    # Not torch's fuse_conv_bn_eval, nor copy.deepcopy: they take 2 to 4 ms, where a digit takes 9.
+    # torch's fuse_conv_bn_eval and copy.deepcopy would take 2 to 4 ms, and a digit takes 9 ms.
     statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
     folded = copy.copy(conv)

@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
-LARGEST_T = 1_000_000  # far beyond use; the tables of a schedule still take only megabytes
-LARGEST_W = 1e6  # far beyond use; a much larger w overflows float32, and inf − inf is no picture
+LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
+LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
 
 _is_inside: ContextVar[bool] = ContextVar("is_inside", default=False)
 
 
 @contextmanager
 def inside() -> Iterator[None]:
-    """Within it the guards let everything pass: a public call has asked them already, and now uses other public calls.
+    """Inside, the guards accept everything: a public call has asked them already, and now makes other public calls.
 
     A step of sampling calls the model with tensors that it made itself. To look at them again costs more than the
     arithmetic on them, and on a GPU each look waits for all that is still running there.
@@ -42,12 +42,12 @@ def inside() -> Iterator[None]:
 
 
 def unasked(function: Callable) -> Callable:
-    """The function with its guards at rest, for arguments that come from the library itself."""
+    """The function without its guards, for arguments that the library makes itself."""
     return inside()(function)
 
 
 def guard(function: Callable) -> Callable:
-    """Mark a guard, which takes a name and a value: within `inside()` it gives the value back unseen."""
+    """Mark a guard, which takes a name and a value: within `inside()` it returns the value without a look."""
 
     @functools.wraps(function)
     def asked(name: str, value: object, *allowed: object, **more: object) -> object:
@@ -75,7 +75,7 @@ def is_finite(value: object) -> bool:
 
 
 def is_count(value: object, least: int = 1) -> bool:
-    """Whether value is an integer ≥ least; True and False are none."""
+    """Whether value is an integer ≥ least; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
@@ -90,7 +90,7 @@ def count(name: str, value: int, least: int = 1, most: int | None = None) -> int
 
 
 def frames(frames_per_change: int, hold: int) -> None:
-    """Of a morph: whole numbers ≥ 1 and ≥ 0, and not so large that the memory ends."""
+    """The counts of a morph: whole numbers ≥ 1 and ≥ 0, small enough for the memory."""
     count("frames_per_change", frames_per_change, least=1, most=10_000)
     count("hold", hold, least=0, most=10_000)
 
@@ -132,7 +132,7 @@ def budget(steps: int | None, seconds: float | None) -> None:
 
 @guard
 def choice(name: str, value: object, allowed: Sequence, also: str = "") -> object:
-    """One of the allowed values. also: text for the error that says what else would do."""
+    """One of the allowed values. also: text for the error, which says what else is allowed."""
     if not isinstance(value, type(allowed[0])) or value not in allowed:
         raise ValueError(f"{name} must be {also}one of {tuple(allowed)}, got {value!r:.60}")
     return value
@@ -148,7 +148,7 @@ def instance(name: str, value: object, kind: type, what: str) -> object:
 
 @guard
 def size(name: str, value: int) -> int:
-    """An int ≥ 1, of Python's own type: a checkpoint holds it as JSON, which knows no other."""
+    """A Python int ≥ 1: a checkpoint stores it as JSON, which has no NumPy integers."""
     if not isinstance(value, int) or not is_count(value):
         raise ValueError(f"{name} must be an integer ≥ 1, got {value!r:.60}")
     return value
@@ -207,7 +207,7 @@ def is_float(x: object) -> bool:
 
 @guard
 def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1. t: the time of each, where they have one: (B,) long, 1 … T."""
+    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
     if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
         raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
     if T:
@@ -219,7 +219,7 @@ def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
 def pixels(name: str, x: Tensor) -> Tensor:
     """(B, 1, 28, 28) float in [0, 1], B ≥ 1."""
     images(name, x)
-    if not (x.min() >= 0 and x.max() <= 1):  # not (…), so that NaN is refused too
+    if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
         raise ValueError(f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}")
     return x
 
@@ -284,7 +284,7 @@ def betas(name: str, beta: Tensor) -> Tensor:
 def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the B that is expected; None is any. What torch.as_tensor can turn into a tensor is one.
+    batch: the expected B; None allows any B. torch.as_tensor turns a list into a tensor.
     """
     try:
         y = torch.as_tensor(y)
@@ -329,7 +329,7 @@ def whole_numbers(name: str, y: Tensor) -> Tensor:
 
 @guard
 def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
-    """More rows than a number, for a reason that the error says."""
+    """A tensor of more rows than `more_than`; the error says the reason."""
     if len(x) <= more_than:
         raise ValueError(f"{name} must be more than {more_than}, got {len(x)}: {reason}")
     return x
@@ -337,7 +337,7 @@ def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
 
 @guard
 def digits(name: str, y: Tensor, batch: int) -> Tensor:
-    """(batch,) integers 0 … 9: digits that were asked for. A row may be a mixture, of which no reading is right."""
+    """(batch,) integers 0 … 9: digits that were asked for. Rows are refused: for a mixture no reading is right."""
     y = labels(name, y, 10, batch)
     if y.ndim != 1:
         raise ValueError(f"{name} must be integers of shape ({batch},), got {describe(y)}")
@@ -346,7 +346,7 @@ def digits(name: str, y: Tensor, batch: int) -> Tensor:
 
 @guard
 def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
-    """A float or a (batch,) tensor, finite, which is within ±10⁶ here: in float32, ε̂ of a much larger w is ∞ − ∞."""
+    """A float or a (batch,) tensor within ±10⁶: in float32, a much larger w makes ε̂ = ∞ − ∞."""
     if isinstance(w, Tensor) and w.ndim == 0:
         w = w.item()
     if isinstance(w, Tensor):
@@ -361,7 +361,7 @@ def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
 
 @guard
 def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generator | None:
-    """A source of random numbers; None is torch's own."""
+    """A source of random numbers; None is torch's global generator."""
     if value is not None and not isinstance(value, torch.Generator):
         raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}")
     return value
@@ -372,7 +372,7 @@ def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generat
 
 @guard
 def denoiser(name: str, value: object) -> object:
-    """A DDPM, or what has the two things that a sampler needs of one."""
+    """A DDPM, or an object with the two attributes that a sampler needs."""
     if not hasattr(value, "predict_noise") or not hasattr(value, "schedule"):
         raise ValueError(f"{name} must be a DDPM, or have its predict_noise and schedule, got {value!r:.60}")
     return value
@@ -395,9 +395,9 @@ def falling_times(name: str, steps: int | Sequence[int], T: int) -> int | list[i
 
 @guard
 def sampler(name: str, value: str | Callable, known: Sequence[str], eta: float) -> str | Callable:
-    """The name of a known sampler, or a function that takes the six arguments of a step; and the eta that goes with it.
+    """The name of a known sampler, or a function that takes the six arguments of a step; and a fitting eta.
 
-    eta: how much noise DDIM adds on the way, in [0, 1]; no other sampler can be told.
+    eta: how much noise DDIM adds on the way, in [0, 1]; for other samplers it must be 0.
     """
     form = "(schedule, x_t, x_0_hat, t, s, z)"
     if not callable(value):
@@ -426,14 +426,14 @@ def interval(name: str, value: tuple[int, int] | None, T: int) -> tuple[float, f
         ordered = False
     if not ordered:
         raise ValueError(f"{name} must be None or (t_min, t_max) with t_min ≤ t_max, got {value!r:.60}")
-    if t_min > T or math.ceil(max(t_min, 0)) > min(t_max, T):  # no time lies in it: shares of T, perhaps
+    if t_min > T or math.ceil(max(t_min, 0)) > min(t_max, T):  # no time lies in it; perhaps these are shares of T
         raise ValueError(f"{name} must be times on the scale 1…{T}, got {value!r:.60}")
     return t_min, t_max
 
 
 @guard
 def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
-    """Noise to start from: an image for each of the labels, or one that all share. None leaves it to be drawn."""
+    """Noise to start from: an image for each of the labels, or one image that all share; or None."""
     if x_T is not None and len(images(name, x_T)) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x_T)}")
     return x_T

@@ -28,13 +28,13 @@ def best_device() -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there: on a CUDA GPU that has it, and on a CPU with AMX or AMD's.
+    """Whether bfloat16 is faster than float32 on this device: a CUDA GPU, a CPU with AMX, or an AMD CPU that has it.
 
     CPUs with AVX512-BF16 but without AMX differ: with bfloat16 a training took 0.7 times as long on an AMD EPYC, and
     longer than with float32 on a Xeon. The kind of the processor decides, since a timing goes wrong on a busy machine.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)  # older GPUs say yes, and are slow
+        return torch.cuda.is_bf16_supported(including_emulation=False)  # older GPUs emulate it slowly
     if device.type == "cpu":
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         of_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
@@ -45,7 +45,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device, bf16: bool | None = None) -> torch.autocast:
     """A context in which convolutions and matrix products run in bfloat16 where that is fast, else in float32.
 
-    bf16: True or False decides instead, as for a training that goes on.
+    bf16: True or False decides instead of the device, for a training that goes on from a snapshot.
     """
     enabled = has_fast_bf16(device) if bf16 is None else bf16
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
@@ -53,7 +53,7 @@ def autocast(device: torch.device, bf16: bool | None = None) -> torch.autocast:
 
 @contextlib.contextmanager
 def eval_mode(model: nn.Module | object) -> Iterator[None]:
-    """Eval mode inside; every submodule's own mode again afterwards."""
+    """Inside, the model is in eval mode; afterwards every submodule has the mode that it had before."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
     training = [module for module in modules if module.training]
     for module in training:
@@ -67,16 +67,16 @@ def eval_mode(model: nn.Module | object) -> Iterator[None]:
 
 # ---------------------------------------------------------------------------- threads
 
-WINDOW = 0.2  # seconds over which the load is measured; the system counts time in hundredths of a second
+WINDOW = 0.2  # seconds over which the load is measured; the system's clock counts hundredths
 _TORCHS_OWN = torch.get_num_threads()
 
 
 class _Load:
-    """How many cores other programs keep busy, from one look to the next.
+    """How many cores other programs keep busy, measured between two looks.
 
     Torch's threads wait for each other at every small operation. Where another program takes one of their cores, all
     of them wait for the thread that isn't running: two notebooks that train at once, each on all cores, are up to a
-    hundred times slower. With a thread for each core that is free, a notebook is as fast as one thread is alone.
+    hundred times slower. With one thread for each free core, a notebook is as fast as one thread on an idle machine.
     """
 
     def __init__(self):
@@ -85,18 +85,18 @@ class _Load:
         self.looked = self._look()
 
     def _look(self) -> tuple[float, float, float] | None:
-        """Seconds on the clock, seconds that our cores were busy, seconds of them for this process."""
+        """Three numbers of seconds: on the clock, busy seconds of our cores, and those of this process."""
         try:
             lines = Path("/proc/stat").read_text().splitlines()
             cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
-        except (OSError, AttributeError):  # not Linux: nobody says, so torch's own number stands
+        except (OSError, AttributeError):  # only Linux says it; elsewhere torch's number is kept
             return None
         fields = [list(map(int, line.split()[1:9])) for line in lines if line.split()[0] in cores]
-        busy = sum(sum(field) - field[3] - field[4] for field in fields)  # all but idle, and waiting for a disk
+        busy = sum(sum(field) - field[3] - field[4] for field in fields)  # without: idle, waiting for a disk
         return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
 
     def free_threads(self) -> int:
-        """The number of threads for now: one for each core that is free, from 1 to torch's own number."""
+        """The number of threads for now: one for each core that is free, at least 1, at most torch's default."""
         with self.lock:
             before = self.looked
             if before is None or time.perf_counter() - before[0] < WINDOW:
@@ -105,7 +105,7 @@ class _Load:
             seconds, busy, own = (b - a for a, b in zip(before, now, strict=True))
             self.others = max(0.0, (busy - own) / seconds)
             free = len(os.sched_getaffinity(0)) - self.others
-            # More threads only where a core is clearly free: the number must not change all the time.
+            # The number rises only if a core is clearly free, so that it does not change at every look.
             more = int(free + 0.25)
             self.threads = min(_TORCHS_OWN, max(1, more if more > self.threads else min(self.threads, round(free))))
             return self.threads
@@ -123,7 +123,7 @@ def _noted(number: int) -> None:
     _users_own.set()
 
 
-# Torch doesn't say whether its number was set or is its own, and where both are equal nothing else tells them apart.
+# Torch doesn't say whether a user has set its number of threads. So this function notes that it was called.
 torch.set_num_threads = _noted
 
 
@@ -137,9 +137,9 @@ def users_threads() -> str | None:
 
 @contextlib.contextmanager
 def fair_threads(fixed: int | None = None) -> Iterator[None]:
-    """Within it torch uses as many threads as there are free cores, or as the user fixed; afterwards as many as before.
+    """Within it torch uses as many threads as there are free cores, or as the user fixed; then as many as before.
 
-    fixed: a number that stands whatever the load, as for a training that goes on.
+    fixed: a number that holds whatever the load is, for a training that goes on from a snapshot.
     """
     before = torch.get_num_threads()
     wanted = fixed or (before if users_threads() else _load.free_threads())

@@ -63,7 +63,7 @@ def sample_steps(
     guidance_interval: (t_min, t_max) in 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None means every t.
     generator: source of all randomness; None is torch's global generator.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
-    x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) noise that all images share; None draws it for each image.
+    x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) noise that all images share; None draws B noises.
     Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
     """
     guards.denoiser("ddpm", ddpm)

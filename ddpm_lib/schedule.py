@@ -61,8 +61,8 @@ class NoiseSchedule(nn.Module):
         return cls(guards.betas(f"beta with T={T} and shift={shift!r}", beta))
 
     def _apply(self, fn, recurse=True):
-        # .half(), .to(dtype) and .to(device) all call this. The tables follow the device, but stay float32: rounded tables
-        # are not a schedule any more.
+        # .half(), .to(dtype) and .to(device) all call this. The tables follow the device, but stay float32: a rounded
+        # table is not a schedule any more.
         tables = dict(self.named_buffers(recurse=False))
         super()._apply(fn, recurse)
         for name, table in tables.items():

@@ -3,10 +3,10 @@
 Images    [0, 1] until they are pixels
 Flow      control → `LabState` → `lab_picture` (pure) → `LabPicture` → PNG bytes in an Image widget
 
-A control only leaves the state that is wanted now. One worker thread takes it, draws a coarse picture, and when
-nothing newer has come for a moment, the full one; while there is nothing to draw there is no thread. So dragging
-never queues work, and it makes no difference on which thread a kernel runs callbacks, or whether there is an event
-loop. Nothing here touches pyplot, an Output widget or torch's own generator, which are shared between threads.
+A control only stores the state that is wanted now. One worker thread takes this state and draws a coarse picture. If no
+newer state comes for a moment, it draws the full picture. While there is nothing to draw, there is no thread. So
+dragging never queues work, and a kernel may run callbacks on any thread, with or without an event loop. Nothing here
+touches pyplot, an Output widget or torch's global generator, which threads share.
 """
 
 import html
@@ -34,17 +34,17 @@ with needed_by("ddpm_lib.widgets", "lab"):
     import traitlets
     from PIL import Image
 
-COARSE_STEPS = 4  # a picture takes so many while a control moves
-REST = 0.12  # seconds without news after which the full picture is drawn
-PATIENCE = 0.3  # seconds of computing after which the panel says so
-FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these, beside the slider's own
+COARSE_STEPS = 4  # while a control moves, a picture is drawn in so many steps
+REST = 0.12  # after so many seconds without a newer state, the full picture is drawn
+PATIENCE = 0.3  # after so many seconds of work, the panel says that it is computing
+FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these and the slider's w
 STYLE = f"<style>\n{(importlib.resources.files('ddpm_lib') / 'widgets.css').read_text(encoding='utf-8')}</style>"
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 
 
 @dataclass(frozen=True)
 class LabState:
-    """Everything that a picture depends on, besides the model: what the controls say.
+    """Everything that a picture depends on, except the model: the values of the controls.
 
     view: a key of `VIEWS`. w: guidance weight. digit: 0 … 9, or None for all ten. seed: of the noise x_T.
     steps, sampler, guidance_interval: as in `sample`. t: 1 … T, where "film" and "noise" stop.
@@ -93,7 +93,7 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     """
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     guards.choice("view", state.view, tuple(views))
-    ddpm = for_sampling(ddpm)  # the caller's own may be drawn, or trained, by another thread meanwhile
+    ddpm = for_sampling(ddpm)  # meanwhile another thread may sample or train with the caller's model
     with torch.inference_mode(), eval_mode(ddpm):
         return views[state.view](ddpm, state, tick)
 
@@ -103,7 +103,7 @@ def _labels(state: LabState, n: int = 10) -> Tensor:
 
 
 def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(t, x_t, x̂_0) after each step, from the noise of the state's seed; with weights, label by label all of them."""
+    """(t, x_t, x̂_0) after each step, from the noise of the state's seed; with weights, each label has all."""
     generator, w, x_T = torch.Generator().manual_seed(state.seed), state.w, None
     if weights is not None:
         x_T = torch.randn(len(labels), 1, 28, 28, generator=generator).repeat_interleave(len(weights), dim=0)
@@ -185,7 +185,7 @@ def _mix(ddpm, state, tick) -> LabPicture:
 
 
 def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> LabPicture:
-    """Tiles (R, C, 28, 28) as pixels, and the numbers for the images that are judged, read as one of their labels."""
+    """Tiles (R, C, 28, 28) as pixels, and the read-out for the images `judged`: how many are read as asked."""
     tiles = (images.float().cpu().clamp(0, 1) * 255).round().byte().numpy()
     pixels = np.zeros((tiles.shape[0], tiles.shape[1], 30, 30, 2), np.uint8)  # one transparent pixel around each tile
     pixels[:, :, 1:-1, 1:-1] = np.stack([tiles, np.full_like(tiles, 255)], axis=-1)
@@ -226,10 +226,10 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 class GuidanceLab(ipywidgets.VBox):
-    """A panel in which one drags w, and everything else that guided sampling depends on, and sees the digits change.
+    """A panel in which you move w and everything else that guided sampling depends on, and see the digits change.
 
     ddpm: the model, as in `sample`; it is not changed. The first picture is there when the constructor returns.
-    `state` is what the controls say now; `picture` shows it once `status` is empty. Raises ValueError.
+    `state` holds the values of the controls; `picture` shows it as soon as `status` is empty. Raises ValueError.
     """
 
     def __init__(self, ddpm: DDPM):
@@ -284,11 +284,11 @@ class GuidanceLab(ipywidgets.VBox):
             control.observe(self._changed, names="value")
 
     def __repr__(self) -> str:
-        return "GuidanceLab: run this cell in JupyterLab, and drag w"  # all that a page without a kernel can show
+        return "GuidanceLab: run this cell in JupyterLab, and drag w"  # a page without a kernel shows this
 
     @property
     def state(self) -> LabState:
-        """What the controls say now."""
+        """The values of the controls now."""
         interval = None if self.interval.value == (1, self.interval.max) else self.interval.value
         digit = self.digit.value if self.digit.value >= 0 else None
         names = "view", "w", "seed", "steps", "sampler", "t", "first", "second"
@@ -296,7 +296,7 @@ class GuidanceLab(ipywidgets.VBox):
         return LabState(**values, digit=digit, guidance_interval=interval, share=self.share.value / 100)
 
     def _arrange(self) -> None:
-        """Show the controls that the view has. On the callback's thread: the worker never touches a control."""
+        """Show the controls of the view. The callback's thread does it: the worker never touches a control."""
         self._stop.layout.display = None if self.view.value in ("film", "noise") else "none"
         self._mix.layout.display = None if self.view.value == "mix" else "none"
         self.digit.disabled = self.view.value == "mix"
@@ -304,14 +304,14 @@ class GuidanceLab(ipywidgets.VBox):
     def _changed(self, _change: dict) -> None:
         self._arrange()
         with self._news:
-            self._wanted = self.state  # replaces one that is still waiting
+            self._wanted = self.state  # this replaces a state that still waits
             self._news.notify()
             if not self._working:
                 self._working = True
                 threading.Thread(target=self._work, name="guidance lab", daemon=True).start()
 
     def _work(self) -> None:
-        """Draw what is wanted, coarse while news keep coming, until nothing is."""
+        """Draw the wanted states until none is left, coarse pictures while new states keep coming."""
         while True:
             with self._news:
                 state, self._wanted = self._wanted, None
@@ -326,7 +326,7 @@ class GuidanceLab(ipywidgets.VBox):
             self._show(state)
 
     def _show(self, state: LabState, coarse: bool = False) -> None:
-        """Draw and show one picture. A coarse one is always finished, so that a long drag shows some."""
+        """Draw and show one picture. A coarse picture is always finished, so that a long drag shows some of them."""
 
         def tick() -> None:
             if not coarse and self._wanted is not None:
@@ -341,7 +341,7 @@ class GuidanceLab(ipywidgets.VBox):
             self._present(shown, lab_picture(self.ddpm, shown, tick))
         except _Superseded:
             message = self.status.value
-        except Exception as error:  # whatever it is, the learner reads it here; a thread's exception would be lost
+        except Exception as error:  # the learner reads any error here; a thread's exception would be lost
             message = f'<span role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</span>'
         with self._news:
             late.cancel()
@@ -349,7 +349,7 @@ class GuidanceLab(ipywidgets.VBox):
 
     def _say_late(self) -> None:
         with self._news:
-            if not threading.current_thread().finished.is_set():  # cancelled while it waited for the lock
+            if not threading.current_thread().finished.is_set():  # finished: cancelled while it waited
                 self.status.value = "computing…"
 
     def _present(self, state: LabState, picture: LabPicture) -> None:
@@ -370,8 +370,8 @@ class GuidanceLab(ipywidgets.VBox):
 
 
 class _Picture(ipywidgets.Image):
-    """An Image with a text for those who can't see it: its tooltip, which the front end shows only where it also
-    finds an (empty) description, and which becomes the title of the <img>."""
+    """An Image with a text for people who can't see it: its tooltip, which becomes the title of the <img>. The front
+    end uses the tooltip only if there is also a description, which may be empty."""
 
     description = traitlets.Unicode("").tag(sync=True)
 

@@ -12,7 +12,7 @@ CODE = ("*.py", "*.ipynb")  # results, such as tables and weights, may change wh
 def commit() -> str:
     """The short hash of HEAD, with -dirty where a tracked Python file or notebook isn't what was committed.
 
-    "unknown" where there is no git, or no repository, as in a copy that was downloaded.
+    It is "unknown" without git or without a repository, as in a copy that was downloaded.
     """
 
     def git(*arguments: str) -> str:

@@ -2,9 +2,9 @@
 
     python tools/make_html.py [FOLDER]
 
-nbconvert turns each cell into HTML, math-core each equation into MathML, which browsers draw themselves. What stands
-here is the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights
-draw now, from one noise, for every w of the slider.
+nbconvert turns each cell into HTML, math-core each equation into MathML, which browsers can show. This file adds
+the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights draw now,
+from one noise, for every w of the slider.
 
 Every page is one of the repository's files: notebooks, glossary.md, teaching.md, the pages in docs/, README.md, and
 each file that one of them links to, such as a module of ddpm_lib.
@@ -41,11 +41,11 @@ from ddpm_lib.widgets import say_number, say_w
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 BUILD = REPOSITORY / "build" / "html"
-LAB = "GuidanceLab:"  # how the text of the cell begins whose place the scrubber takes
+LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
 MATH = math_core.LatexToMathML()
 
-WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # of the scrubber
+WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
 TILE = 30  # a digit and one transparent pixel around it
 
@@ -170,7 +170,7 @@ def render(site: Site, page: Page, scrubber: str) -> None:
             text = f"# {page.source}\n\n~~~~~{path.suffix[1:] or 'text'}\n{text}\n~~~~~"
         notebook = new_notebook(cells=[new_markdown_cell(text)])
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":  # previous and next are the page's own
+        if cell.cell_type == "markdown":  # the page has other links to previous and next
             lines = [line for line in cell.source.split("\n") if not is_navigation(line)]
             cell.source = "\n".join(lines)
         for output in cell.get("outputs", []):
@@ -184,14 +184,14 @@ def is_navigation(line: str) -> bool:
 
 
 def for_a_page(data: dict, metadata: dict, scrubber: str, name: str) -> dict:
-    """An output's data as a page can show it without a kernel: GIFs as images, widgets as what HTML has instead."""
+    """An output's data as a page can show it without a kernel: GIFs as images, widgets as plain HTML."""
     text = data.get("text/plain", "")
     if "image/gif" in data:
         alt = html.escape(metadata["image/gif"]["alt"])
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
         return {"text/html": scrubber}
-    if text and all(line.startswith("○ ") for line in text.splitlines()):  # a prediction's options
+    if text and all(line.startswith("○ ") for line in text.splitlines()):  # the options of a guess
         button = f'<label><input type="radio" name="{html.escape(name)}"> '
         options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
         return {"text/html": f"<fieldset><legend>Your guess</legend>{''.join(options)}</fieldset>"}
@@ -204,7 +204,7 @@ def for_a_page(data: dict, metadata: dict, scrubber: str, name: str) -> dict:
 
 
 def scrubber_frames() -> tuple[Image.Image, list[str]]:
-    """All frames below each other in one picture, and what is said of each.
+    """All frames below each other in one picture, and a caption for each frame.
 
     A frame has a column for each digit and a row for each noise; only w differs between frames.
     """
@@ -246,12 +246,12 @@ def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
 
 
 def math_font(text: str) -> bytes:
-    """STIX Two Math as far as `text` needs it: not every system has a font that can draw equations."""
+    """STIX Two Math with the signs of `text`: not every system has a font for equations."""
     options = subset.Options(flavor="woff", layout_features=["ssty"], notdef_outline=True)  # ssty: small letters
     file = Path(find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"
     font = subset.load_font(str(file), options)
     chosen = subset.Subsetter(options)
-    # What MathML draws without naming it: <mi>x</mi> in italic, <msqrt> with a root.
+    # MathML needs these without naming them: <mi>x</mi> is italic, <msqrt> has a root.
     implied = {chr(code) for block in (range(0x1D434, 0x1D468), range(0x1D6E2, 0x1D71C)) for code in block} | {"√"}
     chosen.populate(text="".join(set(text) | implied))
     chosen.subset(font)
@@ -263,10 +263,10 @@ def math_font(text: str) -> bytes:
 
 
 def narrow_roots(font: TTFont) -> None:
-    """Give all sizes of the root sign the width of the smallest, and the second a height between its neighbours'.
+    """Give all sizes of the root sign the width of the smallest, and the second size a height between first and third.
 
-    Browsers leave room for the widest, whichever they draw, so that a gap would follow each root; and from the
-    smallest size they would jump to one that hangs far below a single letter with an index.
+    Browsers leave room for the widest size, whichever they show, so that a gap would follow each root. For a single
+    letter with an index they would take a size that hangs far below it.
     """
     variants = font["MATH"].table.MathVariants
     root = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(font.getBestCmap()[ord("√")])]
@@ -287,7 +287,7 @@ def narrow_roots(font: TTFont) -> None:
 
 
 def course(site: Site) -> list[dict]:
-    """What the index says of each notebook: page, number, title, and what one can do after it."""
+    """What the index shows of each notebook: its page, its goal and its minutes."""
     found = []
     for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         page = site.page(f"notebooks/{path.name}")
@@ -316,7 +316,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
     last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
     more = [site.page(file) for file in (*sweeps, *last)]
-    while site.waiting:  # grows while pages are rendered
+    while site.waiting:  # rendering a page may add pages
         render(site, site.waiting.pop(0), scrubber)
 
     intro = Page("README.md")

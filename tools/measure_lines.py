@@ -1,6 +1,6 @@
 """How long the engine is, how much of it refuses arguments, and how much one reads before changing something.
 
-    python tools/measure_lines.py [FOLDER]      FOLDER holds a ddpm_lib; without it, that of this repository
+    python tools/measure_lines.py [FOLDER]      FOLDER holds a ddpm_lib; by default it is this repository
 
 Each line is one of four things. blank: nothing is on it. documentation: it belongs to a docstring, or holds a comment
 only. guard: its statement calls something of ddpm_lib.guards, or does nothing but raise ValueError or TypeError, with
@@ -16,14 +16,14 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 ENGINE = ["schedule.py", "unet.py", "ddpm.py", "sampling.py", "morph.py", "training/__init__.py"]
 KINDS = ["blank", "documentation", "guard", "work"]
-# What is changed: the file, the functions to read, and those that may be left out although they are called. Who writes
-# a new sampler reads one of the steps, not all.
+# What is changed: the file, the functions to read, and called functions that may be left out: to write
+# a new sampler, you read one step function, not all.
 TO_READ = {
     "sampler": ("sampling.py", ["sample_steps", "ddim_step"], ["ancestral_step", "dpmpp_2m_step", "_dpmpp_2m"]),
     "schedule": ("schedule.py", [f"NoiseSchedule.{name}" for name in ("__init__", "linear", "cosine", "levels")], []),
     "loss": ("ddpm.py", ["DDPM.loss", "DDPM.errors"], []),
 }
-# Issue 13. The share is that of guards in guards and work.
+# The targets of issue 13. The guard share is guards / (guards + work).
 TARGETS = {"lines": 800, "guard share": 0.12, "sampler": 90, "schedule": 50, "loss": 80}
 
 
@@ -77,7 +77,7 @@ def _all_refuse(statements: list[ast.stmt], names: set[str]) -> bool:
 
 
 def _head(node: ast.stmt) -> list[ast.AST]:
-    """A statement without the statements within it, nor what decorates a definition or is a default of it."""
+    """The parts of a statement without its inner statements; of a definition nothing, no decorator and no default."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return []
     parts = ast.iter_child_nodes(node)
@@ -127,7 +127,7 @@ def measure(package: Path) -> tuple[dict[str, Counter], dict[str, dict[str, int]
 
 
 def numbers(package: Path) -> dict[str, float]:
-    """What TARGETS are about."""
+    """The numbers that have TARGETS."""
     files, read = measure(package)
     total = sum(files.values(), Counter())
     share = total["guard"] / (total["guard"] + total["work"])

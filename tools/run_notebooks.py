@@ -39,9 +39,9 @@ BUILD = REPOSITORY / "build" / "course"
 SOLVED = REPOSITORY / "build" / "solved"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
-CEILING = 3 * 2**30  # bytes of resident memory that a notebook may take
-SLOWER = 1.5  # times the measured seconds: a run that takes longer is warned of
-CELL_TIMEOUT = 6 * 3600  # seconds; a long training is a parameter, a hang is a bug
+CEILING = 3 * 2**30  # a notebook may take so many bytes of resident memory
+SLOWER = 1.5  # a run that takes so many times the measured seconds is warned of
+CELL_TIMEOUT = 6 * 3600  # seconds; a training that a parameter made long fits in, a cell that hangs ends
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Run:
     peak_bytes: int
     figures: int
     error: str = ""
-    fixed_seconds: float = 0.0  # those that a parameter sets
+    fixed_seconds: float = 0.0  # the part that a parameter sets
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
@@ -74,10 +74,10 @@ def run_cells(path: Path, output: Path, parameters: dict) -> None:
             cwd=path.parent,
             progress_bar=False,
             execution_timeout=CELL_TIMEOUT,
-            # The kernel's own: it warns about TCP on the loopback, and calls it an error when it is told to shut down.
+            # The kernel would log a warning about TCP on the loopback, and an error when it is told to shut down.
             extra_arguments=["--log-level=CRITICAL"],
         )
-    except (DeadKernelError, CellTimeoutError) as error:  # such as a kernel that was killed for its memory
+    except (DeadKernelError, CellTimeoutError) as error:  # for example, a kernel was killed for its memory
         raise papermill.PapermillExecutionError(0, 0, "", type(error).__name__, str(error), []) from error
 
 
@@ -134,12 +134,12 @@ def stored_figures(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.N
 def exercises(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.NotebookNode, str, nbformat.NotebookNode]]:
     """(stub cell, solution, check cell) of each exercise; the solution is the Python block below the stub."""
     cells = notebook.cells
-    for stub, below, check in zip(cells, cells[1:], cells[2:], strict=False):
+    for stub, below, judged in zip(cells, cells[1:], cells[2:], strict=False):
         if "exercise" in stub.metadata.get("tags", []):
             blocks = re.findall(r"```python\n(.*?)```", below.source, flags=re.DOTALL)
             if len(blocks) != 1:
                 raise ValueError(f"{stub.id}: one fenced solution belongs right below the stub, found {len(blocks)}")
-            yield stub, blocks[0], check
+            yield stub, blocks[0], judged
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -173,14 +173,14 @@ def course(names: list[str], parameters: dict) -> list[Run]:
     for run in runs:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
-    if not parameters:  # with other parameters other seconds are what was asked for
+    if not parameters:  # other parameters take other seconds
         for warning in slower_than_measured(runs, training_speed()):
             print(f"warning: {warning}")
     return [within_ceiling(run) for run in runs]
 
 
 def within_ceiling(run: Run) -> Run:
-    """The run, as one that failed if it took more memory than a notebook may."""
+    """The run; it counts as failed if it took more memory than a notebook may."""
     if run.peak_bytes <= CEILING or run.error:
         return run
     error = f"took {run.peak_bytes / 2**20:.0f} MiB, more than the {CEILING / 2**20:.0f} that a notebook may"
@@ -188,9 +188,9 @@ def within_ceiling(run: Run) -> Run:
 
 
 def slower_than_measured(runs: list[Run], speed: float) -> Iterator[str]:
-    """A sentence on each run that took half as long again as was measured, scaled to this machine.
+    """A sentence for each run that took more than SLOWER times the measured seconds, scaled to this machine.
 
-    speed: training images per second here. A faster machine isn't asked for more.
+    speed: training images per second here. On a faster machine the measured seconds are not scaled.
     """
     images_per_s, measured = tables.read_measured()
     for run in runs:
@@ -203,14 +203,14 @@ def slower_than_measured(runs: list[Run], speed: float) -> Iterator[str]:
 def store(names: list[str]) -> list[Run]:
     """Execute and write the cleaned result over the stored notebook; the measured table gets the new figures.
 
-    With 00 among them it also gets this machine's speed, by which 00 scales those figures elsewhere. So name 00 only
-    together with all others: seconds and yardstick belong to one machine, in one state.
+    If 00 is one of them, the table also gets this machine's speed, by which 00 scales the seconds on other machines. So
+    name 00 only together with all other notebooks: seconds and speed must come from one machine in one state.
     """
     runs, paths = [], find_notebooks(names)
     BUILD.mkdir(parents=True, exist_ok=True)
     speed = training_speed() if paths[0].name.startswith("00") else None
     if speed is not None:
-        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the others' rows come first
+        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the other rows come first
         write_measured([], speed)
     for path in paths:
         output = BUILD / path.name
@@ -226,7 +226,7 @@ def store(names: list[str]) -> list[Run]:
 
 
 def write_measured(runs: list[Run], speed: float | None = None) -> None:
-    """Put the runs into the measured table, leaving other rows as they are, and write the README's table from it.
+    """Put the runs into the measured table, leave other rows as they are, and write the README's table from it.
 
     speed: training images per second of the machine; None leaves the number that is there.
     """
@@ -254,14 +254,14 @@ def readme_table() -> str:
 
 
 def solved(names: list[str]) -> None:
-    """Write copies into build/solved/ whose exercises are solved; what a check said of the stub is left out."""
+    """Write copies into build/solved/ whose exercises are solved, without the outputs of their checks."""
     SOLVED.mkdir(parents=True, exist_ok=True)
     for path in find_notebooks(names):
         notebook = nbformat.read(path, 4)
         count = 0
-        for stub, solution, check in exercises(notebook):
+        for stub, solution, judged in exercises(notebook):
             stub.source = solution.rstrip()
-            check.outputs, check.execution_count = [], None
+            judged.outputs, judged.execution_count = [], None
             count += 1
         nbformat.write(notebook, SOLVED / path.name)
         print(f"{path.stem}: {count} exercises solved")
@@ -269,9 +269,9 @@ def solved(names: list[str]) -> None:
 
 
 def figures() -> None:
-    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png, and animations by a run.
+    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png; execute notebooks that write animations.
 
-    Animations aren't all stored: a notebook with the parameter figures_dir is executed, and writes its own there.
+    Not all animations are stored. So a notebook with the parameter figures_dir is executed, and writes them there.
     """
     BUILD.mkdir(parents=True, exist_ok=True)
     for path in find_notebooks([]):

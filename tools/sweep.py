@@ -6,13 +6,13 @@
                                                      ddpm_lib/course/data/, and figures/w_sweep.png
     python tools/sweep.py w_sweep store               refresh the stored outputs of the notebook itself
 
-The same for what_mattered. `make sweep` and `make variants` list, run with two processes and gather.
+what_mattered has the same commands. `make sweep` and `make variants` list, run with two processes and gather.
     --full              the grid that the README and notebook 08 show, instead of one of a few minutes
     -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
 
 A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
-by renaming, whole or not at all, the rows last: where they are, the point is finished. So any number of processes and
-machines may work in that folder, and after a stop of any kind the same command goes on.
+by renaming, whole or not at all, the rows last: if they are there, the point is finished. So any number of processes and
+machines may work in that folder, and after any stop the same command goes on.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 
-# Before torch starts its threads: processes share the cores, and a kernel with one thread is repeatable.
+# This must come before torch starts its threads. Processes share the cores; a kernel with one thread is repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import nbformat
@@ -97,13 +97,13 @@ def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
 
 
 def point_name(grid: str, parameters: dict) -> str:
-    """The parameters in a file's name. Weights appear by their digest: other weights are another point."""
+    """The parameters in a file's name. Weights are named by their digest: other weights are another point."""
     parts = dict(parameters)
     if grid == "w_sweep" and parameters["sampler"] != "real":
         weights = Path(parts.pop("checkpoint", None) or SHIPPED)
         parts["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     words = (f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in parts.items())
-    return re.sub(r"[^\w.=+-]+", "-", "_".join(words))  # no blank or comma: such a name needs no quotes anywhere
+    return re.sub(r"[^\w.=+-]+", "-", "_".join(words))  # without blank or comma, a name needs no quotes
 
 
 def rows_of(name: str, columns: list[str]) -> tuple[list[dict], dict]:
@@ -132,7 +132,7 @@ def run(grid: str, name: str, parameters: dict) -> None:
     if is_finished(name, COLUMNS[grid]):
         return print(f"{name}: finished before", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
-    # In the same folder, so that renaming never copies; of this process alone, so that no other writes there.
+    # It lies in BUILD, so that renaming never copies; only this process writes into it.
     with tempfile.TemporaryDirectory(prefix=".running-", dir=BUILD) as folder:
         notebook, result = Path(folder) / f"{name}.ipynb", Path(folder) / f"{name}.json"
         try:
@@ -141,7 +141,7 @@ def run(grid: str, name: str, parameters: dict) -> None:
             os.replace(notebook, BUILD / f"{name}.failed.ipynb")
             raise
         os.replace(notebook, BUILD / notebook.name)
-        os.replace(result, BUILD / result.name)  # last: it says that the point is finished
+        os.replace(result, BUILD / result.name)  # this comes last: it says that the point is finished
     seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
     print(f"{name}: {seconds:.0f} s", flush=True)
 
@@ -170,7 +170,7 @@ def gather(grid: str, names: list[str], command: str) -> list[dict]:
         "commits": sorted({str(row["commit"]) for row in rows}),
         "dates": sorted({origin["date"] for origin in provenance}),
         "machines": sorted({origin["machine"] for origin in provenance}),
-        "seconds": round(sum(origin["seconds"] for origin in provenance)),  # of all points, one after another
+        "seconds": round(sum(origin["seconds"] for origin in provenance)),  # the sum over all points
     }
     write_atomically(DATA / f"{grid}.json", (json.dumps(said, indent=1) + "\n").encode())
     print(f"{len(rows)} rows of {len(names)} points: {DATA / f'{grid}.csv'}")
@@ -186,9 +186,9 @@ def sort_key(row: dict) -> tuple:
 
 @plots.styled
 def sweep_figure(rows: list[dict]):
-    """FID and Inception Score over w, and one against the other from w = 0 on: means over the seeds, each seed a dot.
+    """FID and Inception Score over w, and FID over Inception Score from w = 0 on: means over the seeds, a dot for each.
 
-    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed, and the star: real digits.
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines and the star are real digits.
     """
     figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
     real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}
@@ -213,9 +213,9 @@ def sweep_figure(rows: list[dict]):
         if sampler == samplers[0]:
             for w, *point in conditional:
                 if w in (0, 0.2, 0.5, 1, 2, 4, 8):
-                    below = (2, -13) if w < 0.5 else (6, -1)  # where the curve turns upwards
+                    below = (2, -13) if w < 0.5 else (6, -1)  # here the curve turns upwards
                     curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
-    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points, towards the empty side
+    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points; names go to the empty side
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
         text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
         axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")

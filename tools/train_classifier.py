@@ -2,7 +2,7 @@
 
     python tools/train_classifier.py [--data ROOT] [--epochs N] [--keep]
 
-Needs all of MNIST (`make data`). One core trains it in about a quarter of an hour, and measures the scores of real
+It needs all of MNIST (`make data`). One core trains it in about a quarter of an hour, and measures the scores of real
 digits in ten minutes more.
 
 Sources   one-cycle learning rate: Smith & Topin 2017, arXiv:1708.07120
@@ -39,9 +39,9 @@ from ddpm_lib.evaluation import (
 from ddpm_lib.files import read_tensors, write_tensors
 
 BATCH_SIZE = 128
-COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # images for which there is a floor
-SUBSETS = 100  # random subsets of real digits for FID, which takes 20 ms
-FEW_SUBSETS = 20  # random subsets for the scores that take seconds
+COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # there is a floor for so many images
+SUBSETS = 100  # FID is measured on so many random subsets of real digits: one takes 20 ms
+FEW_SUBSETS = 20  # the other scores take seconds, so they get fewer subsets
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     torch.manual_seed(0)
     train_set, test_set = load_mnist(arguments.data, source="full")
     if not arguments.keep:
-        # Noted before the training begins: somebody may commit while it runs.
+        # The commit is noted before the training begins: somebody may commit while it runs.
         provenance = {
             "command": f"python tools/train_classifier.py --epochs {arguments.epochs}",
             "commit": commit(),
@@ -170,7 +170,7 @@ def measure_floor(n: int, train: tuple[Tensor, ...], features: Tensor, labels: T
 
 
 def measure_halves(test: tuple[Tensor, ...]) -> dict:
-    """Scores of one random half of the test images against the other."""
+    """Scores of one random half of the test images against the other half."""
     _, labels, _, features = test
     results = []
     for _ in range(FEW_SUBSETS):

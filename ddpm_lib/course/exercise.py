@@ -1,8 +1,8 @@
-"""What every check of an exercise stands on: a verdict, a time limit, the line of an exception, a comparison.
+"""What every check of an exercise uses: a verdict, a limit of seconds, the line of an exception, a comparison.
 
 A learner's function may do anything: crash, never end, return nonsense, change its inputs, seed the global generator.
-It runs on a thread of its own, which can be given up after `SECONDS` on any system and from any thread; and between
-two states of torch's global generator, so that the notebook draws the same numbers whatever the answer was.
+It runs on a separate thread, which can be stopped after `SECONDS` on any system and from any thread. Afterwards torch's
+global generator is restored, so that the notebook draws the same numbers whatever the answer was.
 """
 
 import contextvars
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-SECONDS = 10  # that one check may take; a right answer takes a fraction of one
-PACKAGE = os.path.dirname(os.path.dirname(__file__))  # all of ddpm_lib, whichever of its files an exception passes
+SECONDS = 10  # one check may take so long; a right answer takes less than one
+PACKAGE = os.path.dirname(os.path.dirname(__file__))  # the whole of ddpm_lib: no line in it is the learner's
 NOT_THE_LEARNERS = (PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
 
@@ -52,7 +52,7 @@ class Judged(Exception):
 
 
 class _GivenUp(SystemExit):
-    """Ends a thread that took too long. `except Exception` doesn't catch it, and threads die of it silently."""
+    """Ends a thread that took too long. `except Exception` doesn't catch it, and the thread ends without a message."""
 
 
 def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdict]:
@@ -71,14 +71,14 @@ def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdi
 
 
 def _run(work: Callable[[], Verdict]) -> Verdict:
-    outcome, context = [], contextvars.copy_context()  # the context tells a kernel below which cell to print
+    outcome, context = [], contextvars.copy_context()  # by the context a kernel knows below which cell to print
 
     def run() -> None:
         try:
             outcome.append(context.run(work))
         except Judged as judged:
             outcome.append(judged.verdict)
-        except BaseException as error:  # exit() in a learner's code, too
+        except BaseException as error:  # also exit() in a learner's code
             where, what = _line(traceback.extract_tb(error.__traceback__)), f"{type(error).__name__}"
             try:
                 text = str(error).strip().partition("\n")[0]
@@ -93,7 +93,7 @@ def _run(work: Callable[[], Verdict]) -> Verdict:
         late = worker.is_alive()
         where = _line(traceback.extract_stack(sys._current_frames().get(worker.ident))) if late else ""
     finally:
-        for _ in range(20):  # a bare except catches even this, so ask more than once
+        for _ in range(20):  # a bare except catches even this, so it is raised again
             if not worker.is_alive():
                 break
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(_GivenUp))
@@ -106,7 +106,7 @@ def _run(work: Callable[[], Verdict]) -> Verdict:
 
 
 def _line(frames: list[traceback.FrameSummary]) -> str:
-    """The deepest line that is neither this package's nor a library's: the learner's own."""
+    """The deepest line that is neither of this package nor of a library: a line of the learner."""
     own = [f for f in frames if not f.filename.startswith((*NOT_THE_LEARNERS, "<frozen"))]
     if not own:
         return ""
@@ -139,7 +139,7 @@ def _unchanged(before: object, after: object) -> bool:
         return torch.equal(before, after)
     if isinstance(before, nn.Module):
         pairs = zip(before.state_dict(keep_vars=True).values(), after.state_dict(keep_vars=True).values(), strict=True)
-        buffers = zip(before.buffers(), after.buffers(), strict=True)  # those of a schedule are not in its state_dict
+        buffers = zip(before.buffers(), after.buffers(), strict=True)  # a schedule's buffers are not in state_dict
         return all(torch.equal(a, b) for a, b in [*pairs, *buffers])
     return before is after or not isinstance(before, list) or before == after
 
@@ -147,7 +147,7 @@ def _unchanged(before: object, after: object) -> bool:
 def _parameter(attempt: Callable, i: int) -> str:
     try:
         return f"`{list(inspect.signature(attempt).parameters)[i]}`"
-    except (TypeError, ValueError, IndexError):  # a built-in, or *inputs
+    except (TypeError, ValueError, IndexError):  # a built-in function, or *inputs
         return f"input {i + 1}"
 
 
@@ -157,7 +157,7 @@ def _numbers(got: object) -> Tensor:
         raise Judged(Verdict("wrong", f"entry {place} of your answer is None: numbers should stand everywhere"))
     try:
         got = torch.as_tensor(got).detach().cpu()
-    except Exception:  # whatever it is, it is no numbers; torch raises four kinds of errors here
+    except Exception:  # these are no numbers; torch raises four kinds of errors
         message = f"the answer should be a tensor or a number, got {type(got).__name__}"
         if isinstance(got, list | tuple) and all(isinstance(value, Tensor) for value in got):
             message += f" of {len(got)} tensors: return one (torch.stack makes one of several alike)"
@@ -177,13 +177,13 @@ def judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *in
     want = torch.as_tensor(right(*inputs)).double()  # not as an integer: that would truncate a wrong 142.5
     got = answer.double()
 
-    def is_like(answer: object) -> bool:
-        answer = torch.as_tensor(answer).double()
-        return got.shape == answer.shape and torch.allclose(got, answer, atol=1e-4, rtol=1e-4)
+    def is_like(other: object) -> bool:
+        other = torch.as_tensor(other).double()
+        return got.shape == other.shape and torch.allclose(got, other, atol=1e-4, rtol=1e-4)
 
     if is_like(want):
         return Verdict("passed", "right on fresh random inputs")
-    for diagnosis, mistake in mistakes.items():  # some of them have a shape of their own
+    for diagnosis, mistake in mistakes.items():  # some mistakes have another shape
         if is_like(mistake(*inputs)):
             return Verdict("wrong", diagnosis)
     if got.shape != want.shape:

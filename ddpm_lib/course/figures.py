@@ -72,11 +72,11 @@ def pixel_walks(
     """Values of single pixels on their way through the chain, with sideways histograms at some times.
 
     walks: name → (N, T+1) values of one pixel in N copies. expected: name → mean and standard deviation, (T+1,)
-    each, drawn as densities beside the histograms. times: where the histograms stand. shown: walks drawn as lines.
+    each, shown as densities beside the histograms. times: where the histograms stand. shown: how many walks are lines.
     """
     fig, [[axes]] = figure(8.6, 4.0)
     T = next(iter(walks.values())).shape[1] - 1
-    room = 0.8 * T / len(times)  # for the widest histogram
+    room = 0.8 * T / len(times)  # the widest histogram takes so much of t
     edges = np.linspace(-3.6, 3.6, 33)
     fine = np.linspace(-3.6, 3.6, 400)
     for (name, walk), color in zip(walks.items(), (ORANGE, BLUE), strict=False):
@@ -87,7 +87,7 @@ def pixel_walks(
             density = np.histogram(walk[:, t].numpy(), edges, density=True)[0]
             bell = np.exp(-(((fine - mean[t]) / std[t]) ** 2) / 2) / (std[t] * np.sqrt(2 * np.pi))
             scale = room / max(bell.max(), 0.85)
-            # One closed outline; without edges, which would show as lines between the bars.
+            # stairs has one closed outline. The edges of single bars would show as lines between them.
             axes.stairs(
                 t + density * scale, edges, baseline=t, orientation="horizontal", fill=True, color=color, alpha=0.4
             )
@@ -109,7 +109,7 @@ def pixel_walks(
 
 @styled
 def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
-    """The U-Net drawn from its shapes: a slab's height is its resolution, its width the number of its channels.
+    """The U-Net from its shapes: the height of a slab is its resolution, its width the number of its channels.
 
     shapes: each stage of a `UNet` by name → shape of its output without the batch: (C, H, W), or (E,) for the two MLPs.
     """
@@ -121,7 +121,7 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
     widest = max(shape[0] for shape in shapes.values())
 
     def slab(x: float, resolution: int, name: str, *parts: tuple[int, str], size_below: bool = True) -> list[float]:
-        """Draw parts (channels, colour) side by side, centred at x; return the x of their edges."""
+        """Place parts (channels, colour) side by side, centred at x; return the x of their edges."""
         y, height = rows[resolution]
         edges = np.cumsum([0] + [0.12 + 0.95 * channels / widest for channels, _ in parts])
         edges += x - edges[-1] / 2
@@ -174,7 +174,7 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
         arrow((left[-1], rows[low][0]), (x, rows[high][0] - rows[high][1] / 2 - 0.5), INK, corner)
         axes.text(x + 0.15, rows[low][0] + 0.1, f"up_{high}", ha="left", va="bottom", fontsize=8.5)
 
-    # t and y come from below, each into its own part.
+    # t and y come from below; each arrow ends at the part of its embedding.
     floor = rows[7][0] - rows[7][1] / 2
     for left, right, name, mlp, color in [
         (told[1], told[2], "t / T", "time_mlp", ORANGE),
@@ -190,9 +190,9 @@ def unet(shapes: dict[str, tuple[int, ...]]) -> Figure:
 
 
 class LiveLoss:
-    """A loss curve that redraws itself in place while a model trains.
+    """A loss curve that grows in its place while a model trains.
 
-    name: names the curve. every: seconds between two pictures, of which one costs about a fifth of a second.
+    name: names the curve. every: seconds between two pictures; a picture costs about a fifth of a second.
     """
 
     def __init__(self, name: str, every: float = 4.0):
@@ -201,14 +201,14 @@ class LiveLoss:
         self._handle, self._shown_at = None, -every
 
     def update(self, record) -> None:
-        """Take in one TrainRecord; redraw if it is time."""
+        """Take in one TrainRecord; show a new picture if the last one is old enough."""
         self.seconds.append(record.seconds)
         self.losses.append(record.loss)
         if record.seconds - self._shown_at >= self.every:
             self.show()
 
     def show(self) -> None:
-        """Show the curve of what came so far. Call it once more after the loop."""
+        """Show the curve of all records so far. Call it once more after the loop."""
         if self.seconds:
             self._shown_at = self.seconds[-1]
             alt = (

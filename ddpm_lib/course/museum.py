@@ -1,7 +1,7 @@
-"""The museum of bugs: finds the line of a bug in ddpm_lib, and gives the file with that line exchanged.
+"""The museum of bugs: it finds the line of a bug in ddpm_lib, and gives the file with this line exchanged.
 
 Notebook 09 shows the bugs of data/museum.toml, and its test plants each of them into a copy of the package. Lines are
-compared as syntax trees: indentation, line breaks, quotes and comments don't matter, nor in which file a line stands.
+compared as syntax trees: indentation, line breaks, quotes, comments and the file of a line don't matter.
 """
 
 import ast
@@ -76,7 +76,7 @@ def _blocks(source: str) -> list[tuple[list[ast.stmt], list[str]]]:
     for node in ast.walk(ast.parse(source)):
         for field in ("body", "orelse", "finalbody"):
             block = getattr(node, field, None)
-            if isinstance(block, list):  # the body of a lambda is not one
+            if isinstance(block, list):  # the body of a lambda is no list
                 blocks.append((block, [ast.unparse(statement) for statement in block]))
     return blocks
 

@@ -1,4 +1,4 @@
-"""The kit that every figure of the course is made with, in one style. figures.py has those that one notebook shows.
+"""The tools for every figure of the course, in one style; figures.py has the figures that only one notebook shows.
 
 Figures are transparent, with text in a grey that reads on white and on near-black, and with the lines of
 the colour-blind-safe palette of Okabe & Ito that keep their contrast on both. No pyplot: it holds global
@@ -45,12 +45,12 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 2,
 }
-# Ink and paper of GitHub's pages, for animations: GIF knows no half-transparent pixel, so each theme needs its own.
+# An animation needs the ink and the paper of each of GitHub's themes: GIF has no half-transparent pixels.
 THEMES = {"light": ("#1f2328", "#ffffff"), "dark": ("#f0f6fc", "#0d1117")}
-LEVELS = 8  # of grey in an animation: more are hard to see in motion, and cost disk
-DPI = 144  # twice what the page asks for, so that it is sharp on dense screens
+LEVELS = 8  # an animation has so many levels of grey: in motion you hardly see more, and they cost disk
+DPI = 144  # twice the page's own, so that figures are sharp on dense screens
 
-# Every function that draws wears it: matplotlib reads most of a style when something is drawn, not when it is shown.
+# Every function that makes a figure uses it: matplotlib reads most of a style when it makes a part, not at the end.
 styled = matplotlib.rc_context(STYLE)
 
 
@@ -78,12 +78,12 @@ def digits(
     """A table of digits with labelled rows and columns, as one figure.
 
     images: (R, C, 1, 28, 28) or (R, C, 28, 28) float in [0, 1]; values outside are clipped.
-    tile: size of one digit in inches, rounded so that each pixel of a digit is a whole number of dots: crisp, and
-    noise compresses four times better.
+    tile: size of one digit in inches, rounded so that each pixel of a digit is a whole number of dots. Then digits
+    are crisp, and noise compresses four times better.
     """
     images = images.detach().float().cpu().reshape(*images.shape[:2], *images.shape[-2:]).clamp(0, 1)
     rows, columns, height, width = images.shape
-    gap = 2  # pixels of nothing between two digits
+    gap = 2  # so many pixels between two digits stay empty
     tile = max(1, round(tile * DPI / (width + gap))) * (width + gap) / DPI
     margin_left = round(DPI * (0.085 * max((len(label) for label in row_labels or [""]), default=0) + 0.1)) / DPI
     label_lines = max((1 + label.count("\n") for label in column_labels or []), default=0)
@@ -96,7 +96,7 @@ def digits(
         for column in range(columns):
             top, left = row * (height + gap) + gap // 2, column * (width + gap) + gap // 2
             canvas[top : top + height, left : left + width] = images[row, column].numpy()
-            # A hairline, so that a white tile shows on white paper and a black one on black.
+            # A thin line shows where a white tile ends on white paper, and a black tile on black paper.
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=INK, linewidth=0.4))
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
@@ -111,9 +111,9 @@ def digits(
 
 def png(fig: Figure) -> bytes:
     """The figure as a PNG with a transparent background, in 256 colours: a third of the size, and it looks the same."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=DPI)
-    Image.open(drawn).quantize(256, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
+    large, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(large, format="png", dpi=DPI)
+    Image.open(large).quantize(256, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -143,12 +143,12 @@ def gif(
     scale: int = 5,
     milliseconds: int = 60,
 ) -> bytes:
-    """Digits in motion, as an animated GIF that repeats for ever. Equal frames in a row become one that stays longer.
+    """Digits in motion, as an animated GIF that repeats for ever. Equal frames in a row become one longer frame.
 
     frames: (F, 1, 28, 28), or (F, N, 1, 28, 28) for N digits side by side, float; clipped to [0, 1].
-    label_rows: (F, K) class weights in [0, 1], drawn as K bars below the digits; None leaves them out.
-    ink, paper: colours of 1 and 0. transparent: the page shows where nothing but paper would be.
-    smooth: True draws the outline of a stroke, as a pen would, and hides single pixels; False shows each pixel as a
+    label_rows: (F, K) class weights in [0, 1], shown as K bars below the digits; None leaves them out.
+    ink, paper: colours of 1 and 0. transparent: the page shows through in the place of paper.
+    smooth: True shows the outline of a stroke, as of a pen, and hides single pixels; False shows each pixel as a
     square, which is what noise needs. scale: int ≥ 1, dots per pixel. milliseconds: of one frame, a multiple of 10.
     Raises ValueError.
     """
@@ -173,7 +173,7 @@ def gif(
         picture.putpalette(palette)
         pictures.append(picture)
     animation = io.BytesIO()
-    # A frame that is cleared before the next (2) is what transparency needs; one that stays (1) takes less room.
+    # Transparency needs frames that are cleared before the next frame (2). Frames that stay (1) take less room.
     clear = {"transparency": 0, "disposal": 2} if transparent else {"disposal": 1}
     more = {"save_all": True, "append_images": pictures[1:], "duration": milliseconds, "loop": 0, "optimize": False}
     pictures[0].save(animation, format="gif", **more, **clear)
@@ -186,7 +186,7 @@ def _enlarge(image: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
     if smooth:
         large = Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
         edge = np.clip((np.asarray(large) - 0.2) / 0.6, 0, 1)
-        large = edge**2 * (3 - 2 * edge)  # blurred by the enlargement; steeper, it is an outline again
+        large = edge**2 * (3 - 2 * edge)  # the enlargement blurs the edge; this makes it steep again
     else:
         large = image.repeat(scale, axis=0).repeat(scale, axis=1)
     return (large * (LEVELS - 1)).round().astype(np.uint8)
@@ -218,8 +218,8 @@ def show_gif(animation: bytes, alt: str) -> None:
 
 
 def label_ends(axes: Axes, x: float, ends: dict[str, float], colors: Sequence[str]) -> None:
-    """Name curves beside their right ends, moved apart where two lie too close. Call it last: limits must stand."""
-    # A line of text as a share of the axes' height.
+    """Name curves beside their right ends, moved apart where two lie too close. Call it last, with final limits."""
+    # How high a line of text is, as a share of the axes' height.
     line = 14 / 72 / (axes.figure.get_figheight() * axes.get_position().height)
     to_share = axes.transData + axes.transAxes.inverted()
     lowest = -np.inf
@@ -321,11 +321,11 @@ def small_multiples(
 
 def _has_room_above(axes: Axes, value: float, x: Sequence[float], curves: Collection[Sequence[float]]) -> bool:
     """Whether a name at the right end of a line at value has more room above it than below."""
-    axes.get_ylim()  # brings transData up to date
+    axes.get_ylim()  # this brings transData up to date
     to_axes = axes.transData - axes.transAxes
     line = to_axes.transform((x[0], value))[1]
     points = to_axes.transform([point for y in curves for point in zip(x, y, strict=True)])
-    heights = [0.0, 1.0, *points[points[:, 0] > 0.5, 1]]  # the axes end, too
+    heights = [0.0, 1.0, *points[points[:, 0] > 0.5, 1]]  # and the ends of the axes
     return min(y - line for y in heights if y >= line) > min(line - y for y in heights if y < line)
 
 
@@ -352,7 +352,7 @@ def histograms(panels: dict[str, dict[str, Tensor]], x_label: str) -> Figure:
         panel.set(title=title, xlabel=x_label, yticks=[])
         panel.spines["left"].set_visible(False)
         panel.grid(False)
-    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 1.15)  # room for the names, left and right of the middle
+    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 1.15)  # this leaves room for the two names
     medians = {name: values.median().item() for name, values in next(iter(panels.values())).items()}
     middle = sum(medians.values()) / len(medians)
     for (name, median), color in zip(medians.items(), COLORS, strict=False):
@@ -397,7 +397,7 @@ def dots(
     references: dict[str, tuple[float, str]] = {},
     log_x: Collection[str] = (),
 ) -> Figure:
-    """Small multiples of dots over the same names: one for each repetition, joined where there are several.
+    """Small multiples of dots over the same names: one dot for each repetition; a line joins the dots of a name.
 
     panels: title → (name → values), the same names in each. references: title → (value, name) of a dashed line.
     log_x: titles of panels with a logarithmic axis.

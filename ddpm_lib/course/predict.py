@@ -1,4 +1,4 @@
-"""Predict first: radio buttons on which a learner commits to a guess before a picture shows the answer."""
+"""A guess before the answer: radio buttons that ask a learner what a picture will show."""
 
 import html
 
@@ -17,7 +17,7 @@ STYLE = """<style>
 </style>"""
 
 
-class Prediction(ipywidgets.VBox):
+class Guess(ipywidgets.VBox):
     """See `guess`."""
 
     def __init__(self, options: tuple[str, ...]):
@@ -31,10 +31,10 @@ class Prediction(ipywidgets.VBox):
         self._say()
 
     def __repr__(self) -> str:
-        return "\n".join(f"○ {option}" for option in self.choice.options)  # what a page without a kernel can show
+        return "\n".join(f"○ {option}" for option in self.choice.options)  # a page without a kernel shows this
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        return super()._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}  # ipywidgets cuts it after 110 signs
+        return super()._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}  # ipywidgets cuts it at 110 letters
 
     def _say(self, _change: dict | None = None) -> None:
         said = self.choice.value
@@ -42,10 +42,10 @@ class Prediction(ipywidgets.VBox):
         self.echo.value = f'<p role="status" aria-live="polite">{text}</p>'
 
 
-def guess(*options: str) -> Prediction:
-    """Radio buttons on which a learner commits to a guess before a picture shows the answer.
+def guess(*options: str) -> Guess:
+    """Radio buttons on which a learner chooses a guess before a picture shows the answer.
 
     options: two or more texts. Nothing is scored or kept; the answer stands folded below the picture.
     Raises ValueError.
     """
-    return Prediction(options)
+    return Guess(options)

@@ -1,4 +1,4 @@
-"""How fast this machine trains: the yardstick that turns seconds measured elsewhere into seconds here."""
+"""How fast this machine trains: the speed that turns seconds of another machine into seconds of this machine."""
 
 from statistics import median
 
@@ -12,12 +12,12 @@ from ddpm_lib.training import TrainConfig, train
 def training_speed(rounds: int = 5, steps: int = 10) -> float:
     """Training images per second of the recommended model on this machine: the median of a few very short trainings.
 
-    rounds, steps: int ≥ 1, trainings that count (one before them, which warms up, doesn't) and the steps of each.
-    The pictures are noise, as speed doesn't depend on them. torch's own generator is left as it was.
+    rounds: int ≥ 1, trainings that count; one more before them warms up. steps: int ≥ 1, steps of a training.
+    The pictures are noise, because speed doesn't depend on them. torch's global generator stays as it was.
     """
     generator = torch.Generator().manual_seed(0)
     pictures = TensorDataset(torch.rand(320, 1, 28, 28, generator=generator), torch.arange(320) % 10)
-    with torch.random.fork_rng():  # a new network draws its weights from torch's own generator
+    with torch.random.fork_rng():  # a new network draws its weights from torch's global generator
         ddpm = DDPM.recommended()
     speeds = []
     for _ in range(1 + rounds):

@@ -1,7 +1,7 @@
-"""Tables that ship with the course: what each notebook took here, and the two sweeps that notebook 08 reads.
+"""Tables that ship with the course: seconds and memory of each notebook, and the two sweeps of notebook 08.
 
-A notebook finds them whatever its folder is, because they lie in data/, beside this file. The commands that measure
-write them there: `make notebooks`, `make sweep`, `make variants`.
+A notebook finds them whatever its folder is, because they lie in data/, beside this file. Three commands
+measure and write them: `make notebooks`, `make sweep`, `make variants`.
 """
 
 import csv
@@ -15,7 +15,7 @@ from ddpm_lib.files import write_atomically
 DATA = Path(__file__).parent / "data"
 W_SWEEP, WHAT_MATTERED = DATA / "w_sweep.csv", DATA / "what_mattered.csv"
 MEASURED = DATA / "measured.json"
-TEXTS = {"sampler", "checkpoint", "commit", "variant", "data"}  # columns that hold no numbers
+TEXTS = {"sampler", "checkpoint", "commit", "variant", "data"}  # these columns hold no numbers
 
 
 def read_table(path: str | Path) -> list[dict]:
@@ -38,7 +38,7 @@ def write_table(path: str | Path, rows: list[dict]) -> None:
 class Measured:
     """What one notebook took on the machine of the course.
 
-    seconds: of the whole run. fixed_seconds: those of them that a parameter sets, so that no machine is faster.
+    seconds: of the whole run. fixed_seconds: the part that a parameter sets, which no faster machine shortens.
     peak_mib: the largest memory, in MiB.
     """
 

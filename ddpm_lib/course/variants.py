@@ -1,7 +1,7 @@
-"""Variants of the training recipe: the recommended one with one thing changed.
+"""Variants of the training recipe: the recommended recipe with one thing changed.
 
-`make variants` trains all of them, notebook 08 shows their scores and trains two. A variant of your own is one more
-entry: what builds the model, or what `TrainConfig` and `train` get.
+`make variants` trains all of them, notebook 08 shows their scores and trains two. To add a variant, write one more
+entry: it says what builds the model, or what `TrainConfig` and `train` get.
 """
 
 import functools
@@ -20,7 +20,7 @@ class Variant:
     """The recommended recipe with one thing changed; `Variant()` is the recipe itself.
 
     build: makes the untrained model, with initial weights from torch's own generator. config: fields of `TrainConfig`.
-    loss, optimizer: as in `train`; None is the library's own. data_source: as in `load_mnist`, None is the caller's.
+    loss, optimizer: as in `train`; None is the library's default. data_source: as in `load_mnist`; None: the caller's.
     weights: which of a `TrainRecord`'s models is scored, "ema" or "raw".
     """
 
@@ -51,9 +51,9 @@ def built(
     schedule: Callable[[], NoiseSchedule] | None = None,
     prediction: str | None = None,
 ) -> Callable[[], DDPM]:
-    """A function that builds the recommended model, but for what is given here.
+    """A function that builds the recommended model, except for what is given here.
 
-    wrap: makes another network of the recommended one. schedule: makes the noise schedule. prediction: as in `DDPM`.
+    wrap: makes another network from the recommended. schedule: makes the noise schedule. prediction: as in `DDPM`.
     """
 
     def build() -> DDPM:
@@ -67,12 +67,12 @@ def built(
 VARIANTS = {
     "recommended": Variant(),
     "eps": Variant(built(prediction="eps")),  # the network regresses ε instead of v
-    "p_uncond 0": Variant(config={"p_uncond": 0.0}),  # no label is dropped: it never learns what "no label" means
+    "p_uncond 0": Variant(config={"p_uncond": 0.0}),  # no label is dropped: "no label" is never learned
     "p_uncond 0.3": Variant(config={"p_uncond": 0.3}),
     "linear schedule": Variant(built(schedule=NoiseSchedule.linear)),
     "cosine, not shifted": Variant(built(schedule=NoiseSchedule.cosine)),
-    "EMA off": Variant(weights="raw"),  # trained as ever; scored as the optimizer left them
+    "EMA off": Variant(weights="raw"),  # the weights of the optimizer are scored, not their average
     "no t": Variant(built(NotTold)),
     "no embeddings": Variant(built(functools.partial(NotTold, hears_y=False))),
-    "5,000 digits": Variant(data_source="embedded"),  # 4,500 of them to train on, 500 held out
+    "5,000 digits": Variant(data_source="embedded"),  # 4,500 digits are trained on, 500 are held out
 }

@@ -57,7 +57,7 @@ class TrainConfig:
         return step / self.steps if self.steps else seconds / self.seconds
 
     def lr_at(self, progress: float, highest: float | None = None) -> float:
-        """Learning rate at progress in [0, 1]: highest (None is lr) times warm-up (from 0.1 to 1) times half a cosine."""
+        """Learning rate at progress in [0, 1]: highest (None is lr) times warm-up (0.1 to 1) times half a cosine."""
         warm = min(1.0, 0.1 + 0.9 * progress / self.warmup) if self.warmup else 1.0  # from 0.1: step 1 must learn
         return (self.lr if highest is None else highest) * warm * (1 + math.cos(math.pi * progress)) / 2
 

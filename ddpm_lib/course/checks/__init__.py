@@ -1,4 +1,4 @@
-"""Self-checks of the exercises, a file for each notebook: is the answer right, and if not, what kind of wrong is it?
+"""Self-checks of the exercises, a file for each notebook: is the answer right, and if not, what is the mistake?
 
 Each check calls the learner's function on fresh random inputs and compares what comes back with the right
 answer and with the mistakes that people make. It never raises: it returns a `Verdict`, which prints itself.

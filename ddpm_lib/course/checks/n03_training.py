@@ -10,8 +10,8 @@ from ddpm_lib.course.exercise import Verdict, call, check, judge
 
 @check
 def label_dropout(attempt: Callable) -> Verdict:
-    """attempt(y (B, 10), p_uncond) → y with each row set to zero on its own with probability p_uncond."""
-    y = torch.rand(4000, 10).softmax(dim=1)  # not one-hot: there, dropping single entries looks like dropping rows
+    """attempt(y (B, 10), p_uncond) → y with each row set to zero with probability p_uncond, drawn for each row."""
+    y = torch.rand(4000, 10).softmax(dim=1)  # not one-hot: dropping an entry of such a row looks like dropping the row
     p_uncond = 0.25
     got = call(attempt, y, p_uncond)
     if got.shape != y.shape:
@@ -60,7 +60,7 @@ def eps_from_v(attempt: Callable) -> Verdict:
 
 @check
 def training_times(attempt: Callable) -> Verdict:
-    """attempt(batch, T) → t (batch,) whole numbers, each of 1 … T equally likely. Stratified is as good."""
+    """attempt(batch, T) → t (batch,) whole numbers, each of 1 … T equally likely. Stratified times pass, too."""
     batch, T = 5, int(torch.randint(6, 10, ()))
     t = [call(attempt, batch, T) for _ in range(1000)]
     if t[0].shape != (batch,):

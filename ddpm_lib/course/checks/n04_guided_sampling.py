@@ -55,10 +55,10 @@ def ddim_step(attempt: Callable) -> Verdict:
 
 @check
 def ancestral_step(attempt: Callable) -> Verdict:
-    """attempt(schedule, x_t, eps_hat, t) → x_{t-1}, drawn from q(x_{t-1} | x_t, x̂_0) with noise of its own."""
+    """attempt(schedule, x_t, eps_hat, t) → x_{t-1}, drawn from q(x_{t-1} | x_t, x̂_0) with fresh noise."""
     schedule, count = NoiseSchedule.linear(T=10, beta_1=0.05, beta_T=0.3), 256
     t = torch.full((count,), int(torch.randint(5, 7, ())))
-    x_0, eps_hat = (z.expand(count, -1, -1, -1).clone() for z in (0.9 * images(1), torch.randn(1, 1, 28, 28)))
+    x_0, eps_hat = (x.expand(count, -1, -1, -1).clone() for x in (0.9 * images(1), torch.randn(1, 1, 28, 28)))
     x_t = schedule.add_noise(x_0, t, eps_hat)  # so x̂_0 is in [−1, 1], and clipping it is neither asked for nor wrong
     x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
     mean, std = schedule.posterior(x_0_hat, x_t, t)
@@ -67,7 +67,7 @@ def ancestral_step(attempt: Callable) -> Verdict:
     if got.shape != x_t.shape:
         return Verdict("wrong", f"the answer should have shape {tuple(x_t.shape)}, got {tuple(got.shape)}")
 
-    # All pictures are equal, so what they have in common is the mean, and what differs is the noise.
+    # All inputs are equal. So what the answers have in common is the mean, and the rest is the noise.
     common = got.mean(dim=0, keepdim=True)
     noise = got - common
     spread = noise.std()

@@ -59,7 +59,7 @@ def smallest_w(attempt: Callable) -> Verdict:
         "that is a place in the list, not the w there": lambda w, a, t: w.index(right(w, a, t)),
         "that w doesn't reach the target: look at agreement, not only at w": lambda w, a, t: min(w),
     }
-    # Such an order and such a dip after the best that each mistake gives another answer.
+    # In this order, and with agreement that falls again after its best, each mistake gives another answer.
     shift = round(0.1 + 0.3 * float(torch.rand(())), 2)
     weights = [w + shift for w in (6.0, -1.0, 8.0, 0.5, 3.0, 2.0, 4.0)]
     return judge(attempt, right, mistakes, weights, [0.97, 0.1, 0.96, 0.9, 0.98, 0.95, 0.99], 0.95)

@@ -35,7 +35,7 @@ def soft_label(attempt: Callable) -> Verdict:
         "digit a is missing": lambda a, b, share: share * _one_hot(b),
     }
     a, b = int(torch.randint(0, 3, ())), int(torch.randint(7, 10, ()))
-    share = float(torch.rand(()) * 0.2 + 0.55)  # so that the nearer digit is b, and the number between is neither
+    share = float(torch.rand(()) * 0.2 + 0.55)  # b is the nearer digit; the number between is neither
     return judge(attempt, lambda a, b, share: (1 - share) * _one_hot(a) + share * _one_hot(b), mistakes, a, b, share)
 
 
@@ -82,8 +82,8 @@ def birthday_rows(attempt: Callable) -> Verdict:
             digits_of(date), [0.0]
         ),
     }
-    others = (torch.randperm(9)[:7] + 1).tolist()  # all different: else two mistakes could look the same
-    date = "0{}.{}{}.{}{}{}{}".format(*others)
+    chosen = (torch.randperm(9)[:7] + 1).tolist()  # all are different, else two mistakes could look the same
+    date = "0{}.{}{}.{}{}{}{}".format(*chosen)
     return judge(attempt, lambda date, n: rows(digits_of(date), even(n)), mistakes, date, 4)
 
 
@@ -101,7 +101,7 @@ def noise_between(attempt: Callable) -> Verdict:
         got = got.flatten().double()
         found = torch.linalg.lstsq(pair, got[:, None]).solution
         rest = (got - (pair @ found)[:, 0]).abs().max()
-        if rest > 0.3:  # slerp has other shares for each picture, but hardly
+        if rest > 0.3:  # with slerp the shares of pictures differ a little
             message = (
                 f"the answer should be made of z_a and z_b alone; what neither explains is off by up to {rest:.3g}"
             )

@@ -91,6 +91,6 @@ def fid_infinity(attempt: Callable) -> Verdict:
         )[0],
     }
     n = torch.tensor([100.0, 200, 500, 1000, 2000], dtype=torch.float64) + torch.randint(0, 50, (5,))
-    noise = 0.005 * torch.tensor([1.0, -1, 1, -1, 1]) * (1 + torch.rand(5))  # never on a line, so that no two agree
+    noise = 0.005 * torch.tensor([1.0, -1, 1, -1, 1]) * (1 + torch.rand(5))  # they never lie on a line, so no two agree
     fid = 0.2 + torch.rand(()) + (100 + 100 * torch.rand(())) / n + noise
     return judge(attempt, lambda n, fid: line(1 / n, fid)[0], mistakes, n, fid.double())

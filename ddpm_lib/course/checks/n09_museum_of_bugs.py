@@ -45,7 +45,7 @@ def repaired_step(attempt: Callable) -> Verdict:
         return Verdict("wrong", "you multiply z by √std: std is a standard deviation already")
     if abs(size - 1 / std) < 0.05:
         return Verdict("wrong", "std is missing: your noise has size 1")
-    if abs(size - 1) > 0.05:  # sixteen standard deviations
+    if abs(size - 1) > 0.05:  # that is sixteen standard deviations
         return Verdict("wrong", f"your noise has {size:.2f} of the size it should have")
     if z.pow(4).mean() < 2.5:  # 3 for a Gaussian, 1.8 for uniform numbers of the same variance
         return Verdict("wrong", "mean and variance are right, but the noise isn't Gaussian: that takes randn, not rand")
@@ -96,7 +96,7 @@ def repaired_average(attempt: Callable) -> Verdict:
     average, model = ({"unet.weight": torch.randn(9), "schedule.alpha_bar": torch.rand(9)} for _ in range(2))
     decay = float(torch.rand(())) * 0.15 + 0.75
     a, m, table = average["unet.weight"].clone(), model["unet.weight"].clone(), average["schedule.alpha_bar"].clone()
-    other = model["schedule.alpha_bar"].clone()  # never another one in practice; here it shows what was done with it
+    other = model["schedule.alpha_bar"].clone()  # in practice it is the same; here it differs, to show what was done
     got = attempt(average, model, decay)
     if got is None:
         return NOT_ATTEMPTED
@@ -176,7 +176,7 @@ def repaired_config(attempt: Callable) -> Verdict:
         "nothing is added": given,
         "there are two embeddings, t's and y's: add the width twice": [*given[:2], given[2] + width],
         "that is the first width: t and y arrive at the last one": [given[0] + 2 * width, *given[1:]],
-        "only the last width grows: t and y arrive nowhere else": [w + 2 * width for w in given],
+        "only the last width grows: t and y arrive nowhere else": [old + 2 * width for old in given],
     }
     if got == right:
         return Verdict("passed", "the right widths, and the caller's list is as it was")

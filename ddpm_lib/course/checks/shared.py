@@ -1,4 +1,4 @@
-"""What the checks of several notebooks need: random pictures, and words for what came back instead of one."""
+"""What the checks of several notebooks need: random pictures, and words that describe an answer."""
 
 import torch
 from torch import Tensor
