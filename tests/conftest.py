@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # networks this small only lose time by sharing
 
 
 class StubNetwork(nn.Module):
-    """Stands where the U-Net stands: answers with a function of (x_t, time, y) and keeps the arguments in `calls`."""
+    """Stands where the U-Net stands: answers with a function of (x_t, t/T, y) and keeps the arguments in `calls`."""
 
     def __init__(self, answer):
         super().__init__()
@@ -31,9 +31,9 @@ class StubNetwork(nn.Module):
         self.answer = answer
         self.calls = []
 
-    def forward(self, x_t, time, y):
-        self.calls.append((x_t, time, y))
-        return self.answer(x_t, time, y)
+    def forward(self, x_t, t_over_T, y):
+        self.calls.append((x_t, t_over_T, y))
+        return self.answer(x_t, t_over_T, y)
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def tiny_ddpm(make_ddpm):
 
 @pytest.fixture
 def stub_ddpm():
-    """stub_ddpm(answer, prediction, T): a model whose network is answer(x_t, time, y); see ddpm.unet.calls."""
+    """stub_ddpm(answer, prediction, T): a model whose network is answer(x_t, t_over_T, y); see ddpm.unet.calls."""
 
-    def make(answer=lambda x_t, time, y: torch.zeros_like(x_t), prediction="eps", T=20):
+    def make(answer=lambda x_t, t_over_T, y: torch.zeros_like(x_t), prediction="eps", T=20):
         return DDPM(StubNetwork(answer), NoiseSchedule.cosine(T), prediction)
 
     return make
@@ -116,27 +116,27 @@ def global_rng_untouched():
 
 @pytest.fixture
 def within():
-    """within(got, want, sigma): |got − want| is at most five standard deviations of the estimate."""
+    """within(got, want, std): |got − want| is at most five standard deviations of the estimate."""
 
-    def check(got, want, sigma):
-        deviation = abs(float(got) - float(want)) / float(sigma)
+    def assert_within(got, want, std):
+        deviation = abs(float(got) - float(want)) / float(std)
         assert deviation < 5, f"{float(got):.6g} is {deviation:.1f} standard deviations away from {float(want):.6g}"
 
-    return check
+    return assert_within
 
 
 @pytest.fixture
 def is_standard_normal(within):
     """is_standard_normal(z): mean, variance, and the fourth moment (which a uniform distribution fails)."""
 
-    def check(z):
+    def assert_standard_normal(z):
         z = z.double().flatten()
         n = z.numel()
         within(z.mean(), 0, n**-0.5)
         within(z.square().mean(), 1, (2 / n) ** 0.5)
         within(z.pow(4).mean(), 3, (96 / n) ** 0.5)
 
-    return check
+    return assert_standard_normal
 
 
 @pytest.fixture(scope="module")

@@ -269,7 +269,7 @@ def solved(names: list[str]) -> None:
 
 
 def figures() -> None:
-    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png; execute notebooks that write animations.
+    """Write the PNG of each stored cell tagged `figure:NAME` to figures/NAME.png, and write the animations.
 
     Not all animations are stored. So a notebook with the parameter figures_dir is executed, and writes them there.
     """

@@ -11,7 +11,7 @@ what_mattered has the same commands. `make sweep` and `make variants` list, run 
     -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
 
 A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
-by renaming, whole or not at all, the rows last: if they are there, the point is finished. So any number of processes and
+by renaming, whole or not at all, the rows last: if they are there, the point is finished. So any number of processes or
 machines may work in that folder, and after any stop the same command goes on.
 """
 
@@ -188,7 +188,7 @@ def sort_key(row: dict) -> tuple:
 def sweep_figure(rows: list[dict]):
     """FID and Inception Score over w, and FID over Inception Score from w = 0 on: means over the seeds, a dot for each.
 
-    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines and the star are real digits.
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines, star: real digits.
     """
     figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
     real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}

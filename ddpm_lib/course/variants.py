@@ -19,7 +19,7 @@ from ddpm_lib.schedule import NoiseSchedule
 class Variant:
     """The recommended recipe with one thing changed; `Variant()` is the recipe itself.
 
-    build: makes the untrained model, with initial weights from torch's own generator. config: fields of `TrainConfig`.
+    build: makes the untrained model, with weights from torch's global generator. config: fields of `TrainConfig`.
     loss, optimizer: as in `train`; None is the library's default. data_source: as in `load_mnist`; None: the caller's.
     weights: which of a `TrainRecord`'s models is scored, "ema" or "raw".
     """

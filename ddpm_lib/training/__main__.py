@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     with process_group():
         with contextlib.redirect_stdout(sys.stdout if rank() == 0 else None):
             train_set, _ = load_mnist(source=options.data)
-        with torch.random.fork_rng(devices=[]):  # the initial weights come from torch's own generator
+        with torch.random.fork_rng(devices=[]):  # the initial weights come from torch's global generator
             torch.default_generator.manual_seed(options.seed)
             ddpm = DDPM.recommended()
         generator = torch.Generator().manual_seed(options.seed)

@@ -12,15 +12,15 @@ from ddpm_lib import DDPM, NoiseSchedule, UNet
 from ddpm_lib.ddpm import label_rows
 
 
-def odd_network(x_t, time, y):
+def odd_network(x_t, t_over_T, y):
     """An answer that depends on all three inputs, each image by itself, with exact arithmetic for small integers."""
-    return x_t + (y @ torch.arange(1.0, 11)).view(-1, 1, 1, 1) + 8 * time.view(-1, 1, 1, 1)
+    return x_t + (y @ torch.arange(1.0, 11)).view(-1, 1, 1, 1) + 8 * t_over_T.view(-1, 1, 1, 1)
 
 
 def eps_and_t(ddpm, x_0, call):
     """The ε and t that the network was shown, recovered from its inputs."""
-    x_t, time, _ = call
-    t = (time * ddpm.schedule.T).round().long()
+    x_t, t_over_T, _ = call
+    t = (t_over_T * ddpm.schedule.T).round().long()
     return ddpm.schedule.predict_eps(x_t.double(), t, x_0.double()), t
 
 
@@ -144,8 +144,8 @@ def test_errors_weighted_by_time_are_a_loss_that_trains(tiny_ddpm, images):
 def test_a_network_that_knows_the_answer_has_no_loss(prediction, stub_ddpm, images):
     x_0 = images(16)
 
-    def oracle(x_t, time, y):
-        t = (time * 20).round().long()
+    def oracle(x_t, t_over_T, y):
+        t = (t_over_T * 20).round().long()
         eps = ddpm.schedule.predict_eps(x_t, t, x_0)
         return eps if prediction == "eps" else ddpm.schedule.velocity(x_0, t, eps)
 
@@ -168,7 +168,7 @@ def test_t_is_uniform_over_1_to_T_with_both_ends(batch, stub_ddpm, generator):
     x_0 = torch.zeros(batch, 1, 28, 28)
     for _ in range(n // batch):
         ddpm.loss(x_0, torch.zeros(batch).long(), generator=generator)
-    times = torch.cat([time for _, time, _ in ddpm.unet.calls]) * 20
+    times = torch.cat([t_over_T for _, t_over_T, _ in ddpm.unet.calls]) * 20
     assert (times - times.round()).abs().max() < 1e-5  # what arrives is t/T
     counts = times.round().long().bincount(minlength=21)
     assert len(counts) == 21
@@ -182,7 +182,7 @@ def test_t_is_independent_of_the_place_in_the_batch(stub_ddpm, generator, within
     ddpm, n = stub_ddpm(), 1000
     for _ in range(n):
         ddpm.loss(torch.zeros(6, 1, 28, 28), torch.zeros(6).long(), generator=generator)
-    times = torch.stack([time for _, time, _ in ddpm.unet.calls]) * 20
+    times = torch.stack([t_over_T for _, t_over_T, _ in ddpm.unet.calls]) * 20
     for place in range(6):
         within(times[:, place].mean(), 10.5, (399 / 12 / n) ** 0.5)
 
@@ -206,7 +206,7 @@ def test_each_row_loses_its_label_on_its_own_with_probability_p_uncond(
     within(dropped.double().sum(dim=1).var(), 40 * variance, 40 * variance * (2 / 500) ** 0.5)
     assert ((dropped.double().mean(dim=0) - p_uncond).abs() < 5 * (variance / 500) ** 0.5).all()
     # … and independent of t.
-    times = torch.stack([time for _, time, _ in ddpm.unet.calls])
+    times = torch.stack([t_over_T for _, t_over_T, _ in ddpm.unet.calls])
     within(times[dropped].mean(), times.mean(), times.std() / dropped.sum() ** 0.5)
 
 
@@ -313,10 +313,10 @@ def test_a_tensor_of_w_is_one_w_for_each_image(tiny_ddpm, images):
 def test_the_network_is_called_once_and_only_with_the_branches_it_needs(w, rows_seen, stub_ddpm, images, soft_rows):
     ddpm, x_t, t, y = stub_ddpm(odd_network), images(3), torch.tensor([5, 10, 20]), soft_rows(3)
     ddpm.predict_noise(x_t, t, y, w=w)
-    ((seen_x_t, time, rows),) = ddpm.unet.calls
+    ((seen_x_t, t_over_T, rows),) = ddpm.unet.calls
     n = 2 if rows_seen == "both" else 1
     assert torch.equal(seen_x_t, torch.cat([x_t] * n))
-    torch.testing.assert_close(time, torch.tensor([0.25, 0.5, 1.0] * n))
+    torch.testing.assert_close(t_over_T, torch.tensor([0.25, 0.5, 1.0] * n))
     null = torch.zeros(3, 10)
     assert torch.equal(rows, {"y": y, "null": null, "both": torch.cat([y, null])}[rows_seen])
 
@@ -329,14 +329,14 @@ def test_a_network_of_v_still_answers_in_eps(w, stub_ddpm, images, generator):
     alpha_bar = NoiseSchedule.cosine(20).alpha_bar.double()[t].view(-1, 1, 1, 1)
     x_t = (alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps).float()
     v = (alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0).float()
-    ddpm = stub_ddpm(lambda x_t, time, y: v.repeat(len(x_t) // 20, 1, 1, 1), prediction="v")
+    ddpm = stub_ddpm(lambda x_t, t_over_T, y: v.repeat(len(x_t) // 20, 1, 1, 1), prediction="v")
     torch.testing.assert_close(ddpm.predict_noise(x_t, t, torch.arange(20) % 10, w=w), eps, rtol=0, atol=1e-4)
 
 
 def test_predict_noise_never_switches_autocast_on(stub_ddpm, images):
     switched_on = []
 
-    def watch(x_t, time, y):
+    def watch(x_t, t_over_T, y):
         switched_on.append(torch.is_autocast_enabled("cpu"))
         return x_t
 
@@ -346,7 +346,7 @@ def test_predict_noise_never_switches_autocast_on(stub_ddpm, images):
 
 def test_a_network_in_bfloat16_still_answers_in_the_type_of_the_images(stub_ddpm, images):
     for prediction in ("eps", "v"):
-        ddpm = stub_ddpm(lambda x_t, time, y: x_t.bfloat16(), prediction)
+        ddpm = stub_ddpm(lambda x_t, t_over_T, y: x_t.bfloat16(), prediction)
         assert ddpm.predict_noise(images(2), torch.tensor([1, 2]), torch.tensor([1, 2]), w=1.0).dtype == torch.float32
         assert ddpm.loss(images(2), torch.tensor([1, 2])).dtype == torch.float32
 
@@ -418,7 +418,7 @@ def test_the_recommended_model_draws():
 
 def test_any_network_with_the_right_forward_will_do(images):
     class Zero(torch.nn.Module):
-        def forward(self, x_t, time, y):
+        def forward(self, x_t, t_over_T, y):
             assert y.shape == (len(x_t), 10)
             return 0 * x_t
 

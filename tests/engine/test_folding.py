@@ -16,8 +16,8 @@ def unet(make_ddpm):
 def inputs(n, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x_t = torch.randn(n, 1, 28, 28, generator=generator)
-    time = torch.rand(n, generator=generator)
-    return x_t, time, torch.eye(10)[torch.randint(10, (n,), generator=generator)]
+    t_over_T = torch.rand(n, generator=generator)
+    return x_t, t_over_T, torch.eye(10)[torch.randint(10, (n,), generator=generator)]
 
 
 def folded(unet):
@@ -49,30 +49,30 @@ def test_folding_keeps_the_function_and_leaves_the_network_alone(unet, train):
     assert {module.training for module in unet.modules()} == {train}
     for name, tensor in unet.state_dict().items():
         assert torch.equal(tensor, before[name])
-    x_t, time, y = inputs(8)
+    x_t, t_over_T, y = inputs(8)
     with torch.no_grad():
-        want = unet.eval()(x_t, time, y)
-        torch.testing.assert_close(copied(x_t, time, y), want, rtol=1e-4, atol=1e-4 * want.std().item())
+        want = unet.eval()(x_t, t_over_T, y)
+        torch.testing.assert_close(copied(x_t, t_over_T, y), want, rtol=1e-4, atol=1e-4 * want.std().item())
 
 
 def test_a_folded_copy_holds_the_weights_of_its_moment(unet):
-    x_t, time, y = inputs(4)
+    x_t, t_over_T, y = inputs(4)
     with torch.no_grad():
-        before = unet.eval()(x_t, time, y)
+        before = unet.eval()(x_t, t_over_T, y)
         for parameter in unet.parameters():
             parameter.add_(0.1)
-        after = unet(x_t, time, y)
+        after = unet(x_t, t_over_T, y)
         assert not torch.allclose(before, after, atol=1e-3)
-        torch.testing.assert_close(folded(unet)(x_t, time, y), after, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(folded(unet)(x_t, t_over_T, y), after, rtol=1e-3, atol=1e-4)
 
 
 def test_a_batchnorm_without_a_convolution_before_it_stays(unet, tiny_config):
     """As in a network of yours that normalises first: still the same function."""
     unet.bottleneck.append(torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.Conv2d(8, 8, 1)))
     unet.bottleneck[-1][0].running_mean += 1
-    x_t, time, y = torch.zeros(2, 1, 28, 28), torch.full((2,), 0.5), torch.eye(10)[:2]
+    x_t, t_over_T, y = torch.zeros(2, 1, 28, 28), torch.full((2,), 0.5), torch.eye(10)[:2]
     with torch.no_grad():
-        torch.testing.assert_close(folded(unet)(x_t, time, y), unet.eval()(x_t, time, y), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(folded(unet)(x_t, t_over_T, y), unet.eval()(x_t, t_over_T, y), rtol=1e-4, atol=1e-5)
 
 
 def test_sampling_folds_batchnorm_and_draws_what_the_network_in_eval_mode_says(make_ddpm, monkeypatch):

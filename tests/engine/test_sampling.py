@@ -224,7 +224,7 @@ def test_one_step_is_the_guess_itself(sampler, gaussian):
 
 @every_sampler
 def test_the_guess_is_clipped_at_each_step(sampler, stub_ddpm):
-    ddpm = stub_ddpm(lambda x_t, time, y: -3 * x_t)  # a wild guess
+    ddpm = stub_ddpm(lambda x_t, t_over_T, y: -3 * x_t)  # a wild guess
     strip = list(sample_steps(ddpm, LABELS[:4], sampler=sampler, steps=5))
     assert all(x_0_hat.abs().max() == 1 for _, x_0_hat in strip)
     assert strip[-1][0].abs().max() == 1
@@ -314,10 +314,10 @@ def test_times_fall_strictly_from_T_to_0_in_even_strides(T, data):
 @every_sampler
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 19, 20])
 def test_any_number_of_steps_from_1_to_T(sampler, steps, stub_ddpm):
-    ddpm = stub_ddpm(lambda x_t, time, y: 0.9 * x_t)
+    ddpm = stub_ddpm(lambda x_t, t_over_T, y: 0.9 * x_t)
     strip = list(sample_steps(ddpm, LABELS[:3], w=0.0, sampler=sampler, steps=steps))
     assert len(strip) == steps
-    seen = [(time * 20).round().int().tolist() for _, time, _ in ddpm.unet.calls]
+    seen = [(t_over_T * 20).round().int().tolist() for _, t_over_T, _ in ddpm.unet.calls]
     assert seen == [[t] * 3 for t in time_steps(20, steps)[:-1]]
     for x_t, x_0_hat in strip:
         assert x_t.shape == x_0_hat.shape == (3, 1, 28, 28)
@@ -478,7 +478,7 @@ def test_each_submodule_gets_its_own_mode_back_after_every_step(tiny_ddpm):
 
 
 def test_modes_come_back_after_an_error_too(stub_ddpm):
-    def broken(x_t, time, y):
+    def broken(x_t, t_over_T, y):
         raise ZeroDivisionError
 
     ddpm = stub_ddpm(broken).train()
@@ -493,7 +493,7 @@ def test_modes_come_back_after_an_error_too(stub_ddpm):
 def test_no_gradient_is_tracked_and_bfloat16_is_used_exactly_where_it_is_fast(fast, stub_ddpm, monkeypatch):
     seen = []
 
-    def watch(x_t, time, y):
+    def watch(x_t, t_over_T, y):
         seen.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
         return x_t
 

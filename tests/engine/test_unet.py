@@ -11,8 +11,8 @@ from ddpm_lib import UNet, UNetConfig
 def inputs(n, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x_t = torch.randn(n, 1, 28, 28, generator=generator)
-    time = torch.rand(n, generator=generator)
-    return x_t, time, torch.eye(10)[torch.randint(10, (n,), generator=generator)]
+    t_over_T = torch.rand(n, generator=generator)
+    return x_t, t_over_T, torch.eye(10)[torch.randint(10, (n,), generator=generator)]
 
 
 @pytest.fixture
@@ -22,28 +22,33 @@ def unet(make_ddpm):
 
 @pytest.mark.parametrize("widths", [(4, 8, 8), (16, 32, 64), (64, 64, 128), (5, 3, 7), (1, 1, 1)])
 def test_an_image_comes_out_as_large_as_it_went_in(widths):
-    x_t, time, y = inputs(2)
-    assert UNet(UNetConfig(widths=widths))(x_t, time, y).shape == x_t.shape
+    x_t, t_over_T, y = inputs(2)
+    assert UNet(UNetConfig(widths=widths))(x_t, t_over_T, y).shape == x_t.shape
 
 
 def test_the_number_of_classes_is_free():
-    x_t, time, _ = inputs(3)
+    x_t, t_over_T, _ = inputs(3)
     unet = UNet(UNetConfig((4, 8, 8), 8, num_classes=3))
-    assert unet(x_t, time, torch.eye(3)).shape == x_t.shape
+    assert unet(x_t, t_over_T, torch.eye(3)).shape == x_t.shape
 
 
 def test_output_depends_on_each_input(unet):
-    x_t, time, y = inputs(4)
-    out = unet(x_t, time, y)
-    for changed in [(x_t + 0.1, time, y), (x_t, time / 2, y), (x_t, time, y.roll(1, dims=1)), (x_t, time, 0 * y)]:
+    x_t, t_over_T, y = inputs(4)
+    out = unet(x_t, t_over_T, y)
+    for changed in [
+        (x_t + 0.1, t_over_T, y),
+        (x_t, t_over_T / 2, y),
+        (x_t, t_over_T, y.roll(1, dims=1)),
+        (x_t, t_over_T, 0 * y),
+    ]:
         assert ((unet(*changed) - out).abs().amax(dim=(1, 2, 3)) > 1e-5).all()
 
 
 def test_images_of_a_batch_do_not_see_each_other(unet):
-    x_t, time, y = inputs(4)
-    together = unet(x_t, time, y)
+    x_t, t_over_T, y = inputs(4)
+    together = unet(x_t, t_over_T, y)
     for i in range(4):
-        torch.testing.assert_close(together[i : i + 1], unet(x_t[i : i + 1], time[i : i + 1], y[i : i + 1]))
+        torch.testing.assert_close(together[i : i + 1], unet(x_t[i : i + 1], t_over_T[i : i + 1], y[i : i + 1]))
 
 
 def test_inputs_are_not_changed(unet):
@@ -60,9 +65,9 @@ def test_the_encoder_sees_neither_t_nor_y(unet):
     seen = {name: [] for name in ("encoder_28", "encoder_14", "encoder_7")}
     for name, outputs in seen.items():
         unet.get_submodule(name).register_forward_hook(lambda _, args, out, outputs=outputs: outputs.append(out))
-    x_t, time, y = inputs(3)
-    unet(x_t, time, y)
-    unet(x_t, time / 3, torch.tensor([[1.0], [0.0], [0.5]]) * y.roll(1, dims=1))
+    x_t, t_over_T, y = inputs(3)
+    unet(x_t, t_over_T, y)
+    unet(x_t, t_over_T / 3, torch.tensor([[1.0], [0.0], [0.5]]) * y.roll(1, dims=1))
     assert [outputs[0].shape[1:] for outputs in seen.values()] == [(4, 28, 28), (8, 14, 14), (8, 7, 7)]
     for first, second in seen.values():
         assert torch.equal(first, second)
@@ -72,21 +77,21 @@ def test_the_bottleneck_sees_features_then_t_then_y_the_same_everywhere(unet):
     seen = []
     unet.encoder_7.register_forward_hook(lambda _, args, out: seen.append(out))
     unet.bottleneck.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    x_t, time, y = inputs(3)
-    unet(x_t, time, y)
+    x_t, t_over_T, y = inputs(3)
+    unet(x_t, t_over_T, y)
     features, joined = seen
     assert joined.shape == (3, 8 + 2 * 8, 7, 7)
     assert torch.equal(joined[:, :8], features)
-    assert torch.equal(joined[:, 8:16], unet.time_mlp(time[:, None])[:, :, None, None].expand(-1, -1, 7, 7))
+    assert torch.equal(joined[:, 8:16], unet.time_mlp(t_over_T[:, None])[:, :, None, None].expand(-1, -1, 7, 7))
     assert torch.equal(joined[:, 16:], unet.label_mlp(y)[:, :, None, None].expand(-1, -1, 7, 7))
 
 
 def test_past_the_bottleneck_nothing_else_brings_t_or_y_in(unet):
     unet.bottleneck.register_forward_hook(lambda *_: torch.ones(3, 8, 7, 7))
-    x_t, time, y = inputs(3)
-    out = unet(x_t, time, y)
+    x_t, t_over_T, y = inputs(3)
+    out = unet(x_t, t_over_T, y)
     for other in (y.roll(1, dims=1), 0 * y, y / 2):
-        assert torch.equal(unet(x_t, time / 3, other), out)
+        assert torch.equal(unet(x_t, t_over_T / 3, other), out)
 
 
 # ---------------------------------------------------------------------------- configs
@@ -144,27 +149,27 @@ def test_every_parameter_gets_a_gradient(unet):
 @pytest.mark.parametrize("told_by", ["x_t", "time", "y"])
 def test_one_batch_can_be_overfitted_whichever_input_holds_the_answer(unet, told_by):
     """A target that only one of the three inputs tells: the others are the same for every image."""
-    x_t, time, y = inputs(8)
+    x_t, t_over_T, y = inputs(8)
     if told_by == "x_t":
-        time, y, target = time[:1].expand(8), y[:1].expand(8, -1), x_t.roll(1, dims=-1)
+        t_over_T, y, target = t_over_T[:1].expand(8), y[:1].expand(8, -1), x_t.roll(1, dims=-1)
     elif told_by == "time":
-        time = torch.linspace(0.1, 1, 8)
+        t_over_T = torch.linspace(0.1, 1, 8)
         x_t, y, target = (
             x_t[:1].expand(8, -1, -1, -1),
             y[:1].expand(8, -1),
-            (4 * time - 2).view(8, 1, 1, 1).expand_as(x_t),
+            (4 * t_over_T - 2).view(8, 1, 1, 1).expand_as(x_t),
         )
     else:
         y = torch.eye(10)[:8]
-        x_t, time, target = (
+        x_t, t_over_T, target = (
             x_t[:1].expand(8, -1, -1, -1),
-            time[:1].expand(8),
+            t_over_T[:1].expand(8),
             torch.arange(-4.0, 4).view(8, 1, 1, 1).expand_as(x_t),
         )
     optimizer = torch.optim.Adam(unet.train().parameters(), lr=1e-2)
     losses = []
     for _ in range(120):
-        loss = (unet(x_t, time, y) - target).square().mean()
+        loss = (unet(x_t, t_over_T, y) - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
