@@ -127,7 +127,7 @@ def ddim_step(
 
     √β̃ is the posterior's standard deviation: at η = 0 no z is needed, at η = 1 this is `ancestral_step`.
     """
-    eps_hat = schedule.predict_eps(x_t, t, x_0_hat)  # from the clipped x̂_0
+    eps_hat = schedule.predict_eps(x_t, t, x_0_hat)  # it fits the clipped x̂_0
     signal_s, sigma_s = schedule.levels(s)
     if eta == 0:
         return signal_s * x_0_hat + sigma_s * eps_hat

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-SECONDS = 10  # one check may take so long; a right answer takes less than one
+SECONDS = 10  # a check may take so long; a right answer takes less than a second
 PACKAGE = os.path.dirname(os.path.dirname(__file__))  # the whole of ddpm_lib: no line in it is the learner's
 NOT_THE_LEARNERS = (PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
@@ -71,7 +71,7 @@ def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdi
 
 
 def _run(work: Callable[[], Verdict]) -> Verdict:
-    outcome, context = [], contextvars.copy_context()  # by the context a kernel knows below which cell to print
+    outcome, context = [], contextvars.copy_context()  # the context tells a kernel below which cell to print
 
     def run() -> None:
         try:

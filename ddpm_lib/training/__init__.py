@@ -94,7 +94,7 @@ def train(
     """Train ddpm on train_set; yield a `TrainRecord` per optimizer step until the budget is spent.
 
     ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so the loop may
-    end in any way: with the budget, by break, by an interrupt.
+    end in any way: when the budget is spent, by break, or by an interrupt.
     train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1. Under torchrun each
     process trains on a share of it, and all processes hold the same weights after every step; see `distributed`.
     generator: source of all randomness; None is torch's own. writer: has TensorBoard's add_scalar(tag, value, step).
