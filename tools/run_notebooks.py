@@ -40,7 +40,7 @@ SOLVED = REPOSITORY / "build" / "solved"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
 CEILING = 3 * 2**30  # bytes of resident memory that a notebook may take
-SLOWER = 1.5  # times the measured seconds: a run that takes longer is warned of
+SLOWER = 1.5  # a run that takes longer than the measured seconds times this gets a warning
 CELL_TIMEOUT = 6 * 3600  # seconds; a long training is a parameter, a hang is a bug
 
 
@@ -52,7 +52,7 @@ class Run:
     peak_bytes: int
     figures: int
     error: str = ""
-    fixed_seconds: float = 0.0  # those that a parameter sets
+    fixed_seconds: float = 0.0  # the seconds that a parameter sets
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
@@ -74,10 +74,13 @@ def run_cells(path: Path, output: Path, parameters: dict) -> None:
             cwd=path.parent,
             progress_bar=False,
             execution_timeout=CELL_TIMEOUT,
-            # The kernel's own: it warns about TCP on the loopback, and calls it an error when it is told to shut down.
+            # The kernel warns about TCP on the loopback, and logs an error when it is told to shut down.
             extra_arguments=["--log-level=CRITICAL"],
         )
-    except (DeadKernelError, CellTimeoutError) as error:  # such as a kernel that was killed for its memory
+    except (
+        DeadKernelError,
+        CellTimeoutError,
+    ) as error:  # for example, the system killed a kernel that took too much memory
         raise papermill.PapermillExecutionError(0, 0, "", type(error).__name__, str(error), []) from error
 
 
@@ -173,14 +176,14 @@ def course(names: list[str], parameters: dict) -> list[Run]:
     for run in runs:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
-    if not parameters:  # with other parameters other seconds are what was asked for
+    if not parameters:  # other parameters mean other seconds, as you asked
         for warning in slower_than_measured(runs, training_speed()):
             print(f"warning: {warning}")
     return [within_ceiling(run) for run in runs]
 
 
 def within_ceiling(run: Run) -> Run:
-    """The run, as one that failed if it took more memory than a notebook may."""
+    """Mark the run as failed if it took more memory than a notebook may take."""
     if run.peak_bytes <= CEILING or run.error:
         return run
     error = f"took {run.peak_bytes / 2**20:.0f} MiB, more than the {CEILING / 2**20:.0f} that a notebook may"
@@ -188,7 +191,7 @@ def within_ceiling(run: Run) -> Run:
 
 
 def slower_than_measured(runs: list[Run], speed: float) -> Iterator[str]:
-    """A sentence on each run that took half as long again as was measured, scaled to this machine.
+    """A sentence on each run that took more than SLOWER times the measured seconds, scaled to this machine.
 
     speed: training images per second here. A faster machine isn't asked for more.
     """
@@ -210,7 +213,7 @@ def store(names: list[str]) -> list[Run]:
     BUILD.mkdir(parents=True, exist_ok=True)
     speed = training_speed() if paths[0].name.startswith("00") else None
     if speed is not None:
-        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the others' rows come first
+        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the rows of all other notebooks come first
         write_measured([], speed)
     for path in paths:
         output = BUILD / path.name
@@ -254,7 +257,7 @@ def readme_table() -> str:
 
 
 def solved(names: list[str]) -> None:
-    """Write copies into build/solved/ whose exercises are solved; what a check said of the stub is left out."""
+    """Write copies into build/solved/ whose exercises are solved, without the answers of checks to the stubs."""
     SOLVED.mkdir(parents=True, exist_ok=True)
     for path in find_notebooks(names):
         notebook = nbformat.read(path, 4)
