@@ -1,6 +1,6 @@
 """How fast sampling and training are beside other programs, and when several kernels of the course run at once.
 
-    python benchmarks/neighbours.py            three to five minutes, prints two tables; `make neighbours`
+    python benchmarks/neighbours.py            about four minutes, prints two tables; `make neighbours`
     python benchmarks/neighbours.py --full     half an hour, writes neighbours.json, too; `make neighbours FULL=1`
 
 Three ways to choose the number of threads are compared in turns: the library's own choice, torch's own number, which is
@@ -73,9 +73,6 @@ def work(way: str) -> None:
     if way == "torch":
         torch.set_num_threads(torch.get_num_threads())  # a number that somebody has set stands
     jobs = {"sample": sampling(), "train": training(), "loop": looping()}
-    for job in jobs.values():
-        for _ in range(3):
-            next(job)
     print("ready", flush=True)
     for line in sys.stdin:
         name, seconds = line.split()
@@ -130,7 +127,7 @@ class Worker:
 
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[dict[str, list[Worker]]]:
-    """Start n workers for each way, which wait for work. At the end they are killed, whatever happens within."""
+    """Start n workers for each way, and warm them up. At the end they are killed, whatever happens within."""
     started = []
     try:
         for way in WAYS:
@@ -138,6 +135,9 @@ def workers(n: int) -> Iterator[dict[str, list[Worker]]]:
                 started.append((way, Worker(way)))
         for _, worker in started:
             worker.answer()
+        for _, worker in started:  # a worker at a time, because many of them at once would take minutes
+            for job in ("sample", "train"):
+                at_once([worker], job, 0.0)
         yield {way: [worker for its, worker in started if its == way] for way in WAYS}
     finally:
         for _, worker in started:
