@@ -46,7 +46,7 @@ def run(tmp_path_factory):
 def ranks(run):
     """What each process saw."""
     folder, done = run
-    assert sorted(os.listdir(folder)) == ["rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
+    assert sorted(os.listdir(folder)) == ["own", "rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
     return [safetensors.torch.load_file(folder / f"rank_{rank}.safetensors") for rank in (0, 1)]
 
 
@@ -109,6 +109,13 @@ def test_a_training_of_two_processes_resumes_bit_for_bit(ranks):
     """Each process gets its own noise back; rank 0 writes the snapshot."""
     for rank in ranks:
         assert torch.equal(rank["resumed"], ranks[0]["raw"][-1])
+
+
+def test_a_loss_and_an_optimizer_of_ones_own_keep_the_replicas_identical_and_resume(ranks):
+    one, other = (rank["own"] for rank in ranks)
+    assert torch.equal(one, other)
+    assert len(one) == 4 + 4  # the snapshot was taken after the third step
+    assert (one[1:4] != one[:3]).any(dim=1).all()
 
 
 def test_the_loss_goes_down_in_every_process(ranks):
