@@ -1,6 +1,6 @@
 """How fast sampling and training are beside other programs, and when several kernels of the course run at once.
 
-    python benchmarks/neighbours.py            about three minutes, prints two tables; `make neighbours`
+    python benchmarks/neighbours.py            about four minutes, prints two tables; `make neighbours`
     python benchmarks/neighbours.py --full     half an hour, writes neighbours.json, too; `make neighbours FULL=1`
 
 Three ways to choose the number of threads are compared in turns: the library's own choice, torch's own number, which is
@@ -73,9 +73,6 @@ def work(way: str) -> None:
     if way == "torch":
         torch.set_num_threads(torch.get_num_threads())  # a number that somebody has set stands
     jobs = {"sample": sampling(), "train": training(), "loop": looping()}
-    for job in jobs.values():
-        for _ in range(3):
-            next(job)
     print("ready", flush=True)
     for line in sys.stdin:
         name, seconds = line.split()
@@ -106,7 +103,7 @@ def calls(job: Iterator[None], seconds: float) -> list[float]:
 
 
 class Worker:
-    """A process that works, and what one says to it."""
+    """A process that works, its standard input and its standard output."""
 
     def __init__(self, way: str):
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
@@ -130,7 +127,7 @@ class Worker:
 
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[dict[str, list[Worker]]]:
-    """n idle workers for each way, ready to work; they are gone afterwards, whatever happens within."""
+    """Start n workers for each way, and warm them up. At the end they are killed, whatever happens within."""
     started = []
     try:
         for way in WAYS:
@@ -138,6 +135,9 @@ def workers(n: int) -> Iterator[dict[str, list[Worker]]]:
                 started.append((way, Worker(way)))
         for _, worker in started:
             worker.answer()
+        for _, worker in started:  # a worker at a time, because many of them at once would take minutes
+            for job in ("sample", "train"):
+                at_once([worker], job, 0.0)
         yield {way: [worker for its, worker in started if its == way] for way in WAYS}
     finally:
         for _, worker in started:
@@ -147,7 +147,7 @@ def workers(n: int) -> Iterator[dict[str, list[Worker]]]:
 
 
 def beside(measured: Worker, neighbours: list[tuple[Worker, str]], job: str, seconds: float) -> list[list[float]]:
-    """What one worker takes for each call of its job while neighbours work."""
+    """Seconds of each call of one worker's job while neighbours work; a list of one list, as from `at_once`."""
     for worker, work_of_neighbour in neighbours:
         worker.tell(f"{work_of_neighbour} forever")
     time.sleep(SETTLE if neighbours else 0)
@@ -160,7 +160,7 @@ def beside(measured: Worker, neighbours: list[tuple[Worker, str]], job: str, sec
 
 
 def at_once(measured: list[Worker], job: str, seconds: float) -> list[list[float]]:
-    """What each of several workers takes for each call, while all of them do the same job."""
+    """Seconds of each call of each worker, while all of them do the same job."""
     for worker in measured:
         worker.tell(f"{job} {seconds}")
     return [json.loads(worker.answer()) for worker in measured]
@@ -206,7 +206,7 @@ def summary(row: dict[str, dict[str, list]]) -> dict:
 
 
 def table(rows: dict[str, dict], head: str) -> str:
-    """The rows as Markdown: a number for each way, and how many times as long torch's own number takes, with range."""
+    """The rows as Markdown: a number for each way, and how many times as long torch's own number takes."""
     lines = [
         f"| {head} | ten digits, ms (slowest): {' | '.join(WAYS.values())} | torch's / library's "
         f"| training, images/s: {' | '.join(WAYS.values())} | torch's / library's |",
@@ -222,6 +222,7 @@ def table(rows: dict[str, dict], head: str) -> str:
 
 
 def ratio(numbers: dict) -> str:
+    """A ratio for people: its median, and the range in brackets."""
     middle, least, most = numbers["times the library's"]
     return f"{middle:.2f} ({least:.2f} … {most:.2f})"
 

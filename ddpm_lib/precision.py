@@ -95,6 +95,10 @@ class _Load:
         busy = sum(sum(field) - field[3] - field[4] for field in fields)  # without: idle, waiting for a disk
         return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
 
+    def _running(self) -> int:
+        """How many threads of all programs run or want to run, at this moment."""
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+
     def free_threads(self) -> int:
         """The number of threads for now: one for each core that is free, at least 1, at most torch's default."""
         with self.lock:
@@ -104,6 +108,8 @@ class _Load:
             self.looked = now = self._look()
             seconds, busy, own = (b - a for a, b in zip(before, now, strict=True))
             self.others = max(0.0, (busy - own) / seconds)
+            if seconds > 5 * WINDOW:  # the mean of a long pause says little about now
+                self.others = max(self.others, self._running() - 1)  # without this thread
             free = len(os.sched_getaffinity(0)) - self.others
             # The number rises only if a core is clearly free, so that it does not change at every look.
             more = int(free + 0.25)

@@ -78,7 +78,8 @@ def sample_steps(
     step, draws_noise = _step_of(guards.sampler("sampler", sampler, SAMPLERS, eta), eta)
 
     def walk() -> Iterator[tuple[Tensor, Tensor]]:
-        model = for_sampling(ddpm)
+        with fair_threads():
+            model = for_sampling(ddpm)
         predict_noise, predict_x_0 = guards.unasked(model.predict_noise), guards.unasked(schedule.predict_x_0)
         start = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
         x_t = start.to(device, torch.float32).expand(len(y), -1, -1, -1)

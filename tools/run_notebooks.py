@@ -52,7 +52,7 @@ class Run:
     peak_bytes: int
     figures: int
     error: str = ""
-    fixed_seconds: float = 0.0  # the part that a parameter sets
+    fixed_seconds: float = 0.0  # the seconds that a parameter sets
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
@@ -173,14 +173,14 @@ def course(names: list[str], parameters: dict) -> list[Run]:
     for run in runs:
         print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
-    if not parameters:  # other parameters take other seconds
+    if not parameters:  # other parameters mean other seconds, as you asked
         for warning in slower_than_measured(runs, training_speed()):
             print(f"warning: {warning}")
     return [within_ceiling(run) for run in runs]
 
 
 def within_ceiling(run: Run) -> Run:
-    """The run; it counts as failed if it took more memory than a notebook may."""
+    """Mark the run as failed if it took more memory than a notebook may take."""
     if run.peak_bytes <= CEILING or run.error:
         return run
     error = f"took {run.peak_bytes / 2**20:.0f} MiB, more than the {CEILING / 2**20:.0f} that a notebook may"
@@ -188,7 +188,7 @@ def within_ceiling(run: Run) -> Run:
 
 
 def slower_than_measured(runs: list[Run], speed: float) -> Iterator[str]:
-    """A sentence for each run that took more than SLOWER times the measured seconds, scaled to this machine.
+    """A sentence on each run that took more than SLOWER times the measured seconds, scaled to this machine.
 
     speed: training images per second here. On a faster machine the measured seconds are not scaled.
     """
@@ -210,7 +210,7 @@ def store(names: list[str]) -> list[Run]:
     BUILD.mkdir(parents=True, exist_ok=True)
     speed = training_speed() if paths[0].name.startswith("00") else None
     if speed is not None:
-        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the other rows come first
+        paths = [*paths[1:], paths[0]]  # 00 shows the measured table, so the rows of all other notebooks come first
         write_measured([], speed)
     for path in paths:
         output = BUILD / path.name
@@ -254,7 +254,7 @@ def readme_table() -> str:
 
 
 def solved(names: list[str]) -> None:
-    """Write copies into build/solved/ whose exercises are solved, without the outputs of their checks."""
+    """Write copies into build/solved/ whose exercises are solved, without the answers of checks to the stubs."""
     SOLVED.mkdir(parents=True, exist_ok=True)
     for path in find_notebooks(names):
         notebook = nbformat.read(path, 4)

@@ -132,7 +132,7 @@ def run(grid: str, name: str, parameters: dict) -> None:
     if is_finished(name, COLUMNS[grid]):
         return print(f"{name}: finished before", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
-    # It lies in BUILD, so that renaming never copies; only this process writes into it.
+    # It lies in the same folder, so that renaming never copies. No other process writes there.
     with tempfile.TemporaryDirectory(prefix=".running-", dir=BUILD) as folder:
         notebook, result = Path(folder) / f"{name}.ipynb", Path(folder) / f"{name}.json"
         try:
@@ -141,7 +141,7 @@ def run(grid: str, name: str, parameters: dict) -> None:
             os.replace(notebook, BUILD / f"{name}.failed.ipynb")
             raise
         os.replace(notebook, BUILD / notebook.name)
-        os.replace(result, BUILD / result.name)  # this comes last: it says that the point is finished
+        os.replace(result, BUILD / result.name)  # this comes last, because it says that the point is finished
     seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
     print(f"{name}: {seconds:.0f} s", flush=True)
 
@@ -215,7 +215,7 @@ def sweep_figure(rows: list[dict]):
                 if w in (0, 0.2, 0.5, 1, 2, 4, 8):
                     below = (2, -13) if w < 0.5 else (6, -1)  # here the curve turns upwards
                     curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
-    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # points; names go to the empty side
+    for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # the side where the panel is empty
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
         text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
         axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")

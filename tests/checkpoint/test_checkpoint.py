@@ -412,3 +412,12 @@ def test_forged_tensors_are_refused(tensors, saved):
     forge(saved, tensors)
     with pytest.raises(ValueError, match=saved.name):
         load_checkpoint(saved)
+
+
+def test_a_tilde_is_the_home_folder(tiny_ddpm, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    save_checkpoint("~/mine.safetensors", tiny_ddpm, {"from": "home"})
+    assert (tmp_path / "mine.safetensors").exists()
+    assert read_metadata("~/mine.safetensors") == {"from": "home"}
+    assert load_checkpoint("~/mine.safetensors").schedule.T == tiny_ddpm.schedule.T

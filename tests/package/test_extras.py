@@ -19,7 +19,8 @@ NOT_THE_ENGINE = [
     "pandas", "papermill", "platformdirs", "psutil", "scipy", "sklearn", "torchmetrics", "torchvision", "tqdm",
     "traitlets",
 ]  # fmt: skip
-OF_THE_LAB = {"IPython", "PIL", "ipykernel", "ipywidgets", "traitlets"}
+# The second set comes along with ipykernel.
+OF_THE_LAB = {"IPython", "PIL", "ipykernel", "ipywidgets", "traitlets"} | {"packaging", "platformdirs", "psutil"}
 
 EVALUATE = """
 import torch

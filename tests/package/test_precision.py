@@ -60,8 +60,9 @@ def load(monkeypatch, own, cores=2):
     monkeypatch.setattr(precision.time, "perf_counter", lambda: now[0])
     machine = precision._Load()
 
-    def after(seconds, others, ours=0.0):
+    def after(seconds, others, ours=0.0, running=1):
         """The number of threads after so many seconds in which other programs kept `others` cores busy."""
+        monkeypatch.setattr(machine, "_running", lambda: running)
         now[0], now[1], now[2] = now[0] + seconds, now[1] + seconds * (others + ours), now[2] + seconds * ours
         return machine.free_threads()
 
@@ -91,6 +92,13 @@ def test_torchs_own_number_is_never_passed(monkeypatch):
     assert after(1, others=4.0) == 8
     assert after(1, others=12.0) == 4
     assert after(1, others=40.0) == 1
+
+
+def test_after_a_long_pause_the_present_counts_too(monkeypatch):
+    after = load(monkeypatch, own=2)
+    assert after(60, others=0.1, running=2) == 1
+    assert after(precision.WINDOW, others=0.0, running=2) == 2  # the mean of a short time says more
+    assert after(60, others=0.0, running=1) == 2
 
 
 def test_within_fair_threads_only(monkeypatch):

@@ -85,6 +85,27 @@ def report(folder):
     seen |= dict(zip(("x_t", "time", "y"), call, strict=True)) | {"target": targets[0]}
     seen["gradient"] = torch.cat([parameter.grad.flatten() for parameter in record.raw.unet.parameters()])
 
+    # A loss and an optimizer of one's own, stopped and gone on with. Each process draws noise of its own.
+    noise = torch.Generator().manual_seed(rank)
+
+    def squares(model, x_0, y):
+        return model.errors(x_0, y, generator=noise)[1].square().mean()
+
+    def momentum(parameters):
+        return torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
+
+    own = []
+    for last in (4, 7):
+        torch.manual_seed(rank)
+        model = DDPM(UNet(UNetConfig((4, 8, 8), 8, num_classes=7)), NoiseSchedule.cosine(20))
+        config = TrainConfig(steps=7, batch_size=8, warmup=0)
+        how = {"loss": squares, "optimizer": momentum, "resume": folder / "own", "device": CPU}
+        for record in train(model, ids_as_images(49), config, torch.Generator().manual_seed(5), **how):
+            own.append(flat(record.raw.unet))
+            if record.step == last:
+                break
+    seen["own"] = torch.stack(own)  # steps 1 … 4, then 4 … 7 again
+
     # A budget of seconds, and one process that is slower than the other.
     torch.manual_seed(0)
     model = DDPM(UNet(UNetConfig((1, 1, 1), 1)), NoiseSchedule.cosine(20))

@@ -46,7 +46,7 @@ def run(tmp_path_factory):
 def ranks(run):
     """What each process saw."""
     folder, done = run
-    assert sorted(os.listdir(folder)) == ["rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
+    assert sorted(os.listdir(folder)) == ["own", "rank_0.safetensors", "rank_1.safetensors", "snapshot"], done.stderr
     return [safetensors.torch.load_file(folder / f"rank_{rank}.safetensors") for rank in (0, 1)]
 
 
@@ -111,6 +111,13 @@ def test_a_training_of_two_processes_resumes_bit_for_bit(ranks):
         assert torch.equal(rank["resumed"], ranks[0]["raw"][-1])
 
 
+def test_a_loss_and_an_optimizer_of_ones_own_keep_the_replicas_identical_and_resume(ranks):
+    one, other = (rank["own"] for rank in ranks)
+    assert torch.equal(one, other)
+    assert len(one) == 4 + 4  # the snapshot was taken after the third step
+    assert (one[1:4] != one[:3]).any(dim=1).all()
+
+
 def test_the_loss_goes_down_in_every_process(ranks):
     for rank in ranks:
         assert rank["losses"][-10:].sum() < 0.6 * rank["losses"][:10].sum()
@@ -172,7 +179,10 @@ def test_alone_nothing_is_changed(tiny_ddpm, generator):
         assert not dist.is_initialized()
         assert distributed.own_generator(generator) is generator
         assert distributed.own_generator(None) is None
-        assert distributed.shared_loss(tiny_ddpm, lambda *called: called)("x_0", "y") == (tiny_ddpm, "x_0", "y")
+        called, value = [], torch.tensor(0.5, requires_grad=True)
+        loss = distributed.shared_loss(tiny_ddpm, lambda *given: called.append(given) or value)
+        assert loss("x_0", "y") is value
+        assert called == [(tiny_ddpm, "x_0", "y")]
         assert distributed.from_rank_0(0.3) == 0.3
 
 
