@@ -1,7 +1,7 @@
 """How fast sampling and training are beside other programs, and when several kernels of the course run at once.
 
     python benchmarks/neighbours.py            about four minutes, prints two tables; `make neighbours`
-    python benchmarks/neighbours.py --full     half an hour, writes neighbours.json, too; `make neighbours FULL=1`
+    python benchmarks/neighbours.py --full     a quarter of an hour, writes neighbours.json, too; `make neighbours FULL=1`
 
 Three ways to choose the number of threads are compared in turns: the library's own choice, torch's own number, which is
 what the course had before, and one thread. A neighbour of the course chooses its threads in the same way as the process
@@ -237,7 +237,7 @@ def main() -> None:
     commit = subprocess.run([sys.executable, COMMIT], capture_output=True, text=True, check=True).stdout.strip()
     said = {"machine": describe_machine(), "date": str(date.today()), "commit": commit}  # before the load is our own
     if arguments.full:
-        how = {"rounds": 5, "seconds": 4.0, "names": list(NEIGHBOURS), "kernels": [2, 4, 10]}
+        how = {"rounds": 3, "seconds": 3.0, "names": list(NEIGHBOURS), "kernels": [2, 4, 10]}
     else:
         how = {"rounds": 2, "seconds": 1.0, "names": list(NEIGHBOURS)[:4], "kernels": [4]}
     rows = measure(**how)

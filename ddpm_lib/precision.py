@@ -165,7 +165,8 @@ def describe_machine() -> str:
     precision = "bfloat16 autocast" if has_fast_bf16(device) else "float32"
     with fair_threads():
         threads = torch.get_num_threads()
-    why = users_threads() or f"{_load.others:.1f} of {os.cpu_count()} cores are busy with other programs"
+    load = f"{_load.others:.1f} of {os.cpu_count()} cores are busy with other programs"
+    why = users_threads() or (load if _load.looked else "torch's own number")
     return f"{name}, {precision}, {threads} thread{'s' * (threads > 1)} ({why}), torch {torch.__version__}"
 
 
