@@ -25,7 +25,7 @@ help:
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
-	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: half an hour, stored)"
+	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: 15, stored)"
 	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
 	@echo "make variants    the recipe with one thing changed, for notebook 08, ten minutes (FULL=1: two seeds)"
 

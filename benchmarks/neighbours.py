@@ -1,7 +1,7 @@
 """How fast sampling and training are beside other programs, and when several kernels of the course run at once.
 
     python benchmarks/neighbours.py            about four minutes, prints two tables; `make neighbours`
-    python benchmarks/neighbours.py --full     a quarter of an hour, writes neighbours.json, too; `make neighbours FULL=1`
+    python benchmarks/neighbours.py --full     15 minutes, writes neighbours.json, too; `make neighbours FULL=1`
 
 Three ways to choose the number of threads are compared in turns: the library's own choice, torch's own number, which is
 what the course had before, and one thread. A neighbour of the course chooses its threads in the same way as the process
