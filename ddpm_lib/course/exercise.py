@@ -1,58 +1,39 @@
-"""What every check of an exercise uses: a verdict, a limit of seconds, the line of an exception, a comparison.
+"""What every check of an exercise stands on: the door for all answers, and the comparison with right and wrong ones.
 
-A learner's function may do anything: crash, never end, return nonsense, change its inputs, seed the global generator.
-It runs on a separate thread, which can be stopped after `SECONDS` on any system and from any thread. Afterwards torch's
-global generator is restored, so that the notebook draws the same numbers whatever the answer was.
+A check hands the learner's function several cases (`judge`). For answers with randomness in them see `chance.py`; for
+what keeps a notebook safe from a learner's code, `sandbox.py`.
 """
 
-import contextvars
 import copy
-import ctypes
+import dis
 import functools
 import inspect
-import os
-import sys
-import sysconfig
-import threading
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-SECONDS = 10  # a check may take so long; a right answer takes less than a second
-PACKAGE = os.path.dirname(os.path.dirname(__file__))  # the whole of ddpm_lib: no line in it is the learner's
-NOT_THE_LEARNERS = (PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
+from ddpm_lib.course import sandbox
+from ddpm_lib.course.sandbox import Judged, Verdict
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """status: "passed", "wrong" or "not attempted". message: one sentence for the learner."""
-
-    status: str
-    message: str
-
-    def __repr__(self) -> str:
-        sign = {"passed": "✓", "wrong": "✗", "not attempted": "…"}[self.status]
-        return f"{sign} {self.status}: {self.message}"
-
-
+SECONDS = 10  # that one check may take; a right answer takes a fraction of one
 NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
 
-
-RETURNS_NOTHING = Verdict("wrong", "your function returned None: end it with `return` (print only shows a value)")
-
-
-class Judged(Exception):
-    """Ends a check early with a verdict."""
-
-    def __init__(self, verdict: Verdict):
-        self.verdict = verdict
+# What an answer becomes, as float64: the array itself, or the arrays of a dict by their names.
+Arrays = dict[object, np.ndarray]
 
 
-class _GivenUp(SystemExit):
-    """Ends a thread that took too long. `except Exception` doesn't catch it, and the thread ends without a message."""
+class Mistake(NamedTuple):
+    """answer: what someone returns who makes this mistake, as a function of the inputs. diagnosis: one sentence.
+
+    common: what this mistake has in common with those that look like it; said where two fit.
+    """
+
+    answer: Callable
+    diagnosis: str
+    common: str = ""
 
 
 def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdict]:
@@ -61,145 +42,279 @@ def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdi
     @functools.wraps(function)
     def guarded(attempt: Callable) -> Verdict:
         if not callable(attempt):
-            return Verdict("wrong", f"hand over your function itself, got {type(attempt).__name__}")
-        seed = int(torch.randint(2**62, ()))  # the only number that a check takes from the notebook's generator
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return _run(functools.partial(function, attempt))
+            return wrong(f"hand over your function itself, got {type(attempt).__name__}")
+        sandbox.mend()
+        seed = int(torch.randint(2**62, ()))  # the only number that a check takes from the notebook's generators
+        if is_stub(attempt):
+            return NOT_ATTEMPTED
+        with sandbox.as_it_was(seed):
+            return sandbox.run(functools.partial(function, attempt), SECONDS)
 
     return guarded
 
 
-def _run(work: Callable[[], Verdict]) -> Verdict:
-    outcome, context = [], contextvars.copy_context()  # the context tells a kernel below which cell to print
+def is_stub(attempt: Callable) -> bool:
+    """Whether a function is as it was handed out: it does nothing but return None, and reads none of its inputs."""
+    code = getattr(attempt, "__code__", None)
+    if code is None:
+        return False
+    steps = {(step.opname, step.argval) for step in dis.get_instructions(code)}
+    prologue = {step for step in steps if step[0] in ("RESUME", "COPY_FREE_VARS", "NOP")}
+    return steps - prologue <= {("LOAD_CONST", None), ("RETURN_VALUE", None), ("RETURN_CONST", None)}
 
-    def run() -> None:
-        try:
-            outcome.append(context.run(work))
-        except Judged as judged:
-            outcome.append(judged.verdict)
-        except BaseException as error:  # also exit() in a learner's code
-            where, what = _line(traceback.extract_tb(error.__traceback__)), f"{type(error).__name__}"
-            try:
-                text = str(error).strip().partition("\n")[0]
-            except Exception:  # a learner's own exception may fail to say what it is
-                text = ""
-            outcome.append(Verdict("wrong", f"your code raised {what}{where}" + (f": {text}" if text else "")))
 
-    worker = threading.Thread(target=run, name="exercise", daemon=True)
-    worker.start()
-    try:  # ■ and Ctrl-C interrupt the waiting
-        worker.join(SECONDS)
-        late = worker.is_alive()
-        where = _line(traceback.extract_stack(sys._current_frames().get(worker.ident))) if late else ""
-    finally:
-        for _ in range(20):  # a bare except catches even this, so it is raised again
-            if not worker.is_alive():
-                break
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), ctypes.py_object(_GivenUp))
-            worker.join(0.05)
-    if late:
-        return Verdict(
-            "wrong", f"your code was still running after {SECONDS} s{where}: is there a loop that never ends?"
+def judge(
+    attempt: Callable,
+    right: Callable,
+    mistakes: Sequence[Mistake | tuple],
+    cases: Sequence[tuple],
+    *more: object,
+    rtol: float = 1e-4,
+    atol: float = 1e-4,
+) -> Verdict:
+    """Compare what attempt, right and each mistake return, by values and shape, on all cases.
+
+    cases: tuples of a name that reads well after "right", such as "at w = 0" or "on random inputs", and the inputs.
+    mistakes: tuples (function, diagnosis) or (function, diagnosis, what it has in common with similar ones). One is
+    named where the answer equals it on every case. (Its answer may have a shape of its own, and may fail on a case.)
+    """
+    if isinstance(mistakes, dict):  # the form of the checks that are not yet ported
+        mistakes, cases = [(f, text) for text, f in mistakes.items()], [("on fresh random inputs", cases, *more)]
+    mistakes = [Mistake(*mistake) for mistake in mistakes]
+    answers = [answer_of(attempt, inputs, name if i else "") for i, (name, *inputs) in enumerate(cases)]
+    wanted = [arrays_of(right(*copy.deepcopy(inputs))) for _, *inputs in cases]
+
+    def equal(got: Arrays, want: Arrays) -> bool:
+        return same(got, want, rtol, atol)
+
+    def fits(mistake: Mistake) -> bool:
+        return all(
+            _equals(mistake.answer, inputs, got, equal) for (_, *inputs), got in zip(cases, answers, strict=True)
         )
-    return outcome[0]
+
+    is_right = [equal(got, want) for got, want in zip(answers, wanted, strict=True)]
+    if all(is_right):
+        return Verdict("passed", f"right {listed(name for name, *_ in cases)}")
+    found = [mistake for mistake in mistakes if fits(mistake)]
+    if found:
+        return named(found)
+    first = is_right.index(False)
+    name, *inputs = cases[first]
+    fine = listed(case[0] for case, good in zip(cases, is_right, strict=True) if good)
+    text = _measured(answers[first], wanted[first])
+    if not same(answer_of(attempt, inputs), answers[first], rtol, atol):
+        text = "two calls with the same inputs give different answers: draw no random numbers here"
+    return wrong(f"right {fine}, but {name}: {text}" if fine else text)
 
 
-def _line(frames: list[traceback.FrameSummary]) -> str:
-    """The deepest line that is neither of this package nor of a library: a line of the learner."""
-    own = [f for f in frames if not f.filename.startswith((*NOT_THE_LEARNERS, "<frozen"))]
-    if not own:
-        return ""
-    return f" in line {own[-1].lineno}" + (f", `{own[-1].line}`" if own[-1].line else "")
+def wrong(text: str) -> Verdict:
+    """A verdict that measures what is wrong, without a name for it."""
+    return Verdict("wrong", text)
+
+
+def named(found: Sequence[Mistake]) -> Verdict:
+    """The verdict on an answer that these mistakes fit alike: the name of one, or what several have in common."""
+    texts = list(dict.fromkeys(mistake.diagnosis for mistake in found))
+    common = {mistake.common for mistake in found}
+    if len(texts) == 1:
+        text = texts[0]
+    elif len(common) == 1 and "" not in common:
+        text = common.pop()
+    else:
+        text = f"one of {len(texts)} mistakes: {'; or: '.join(texts)}"
+    return Verdict("wrong", text, text)
 
 
 def call(attempt: Callable, *inputs: object) -> Tensor:
-    """attempt(*inputs) as a tensor. Ends the check where it is None, no numbers, or was made by changing the inputs."""
-    given = [copy.deepcopy(value) if isinstance(value, Tensor | list | nn.Module) else value for value in inputs]
-    got = attempt(*given)
+    """answer_of as a tensor, for the checks that are not yet ported."""
+    answer = answer_of(attempt, inputs, finite=True)
+    if None not in answer:
+        raise Judged(wrong("the answer should be a tensor or a number, got dict"))
+    numbers = torch.as_tensor(np.asarray(answer[None]))
+    return numbers.long() if answer[None].whole else numbers.float()
+
+
+def answer_of(attempt: Callable, inputs: Sequence[object], case: str = "", finite: bool = False) -> Arrays:
+    """attempt(*inputs) as float64 arrays. Ends the check where it is no numbers, or was made by changing the inputs.
+
+    case: when this was, for the learner. finite: whether nan and inf end the check, too.
+    """
+    given = copy.deepcopy(list(inputs))
+    try:
+        inspect.signature(attempt).bind(*given)
+    except TypeError as error:
+        raise Judged(wrong(f"your function should take the {len(given)} inputs of the stub: {error}")) from None
+    except ValueError:  # a built-in one, which doesn't tell
+        pass
+    try:
+        got = attempt(*given)
+    except BaseException as error:
+        if case:
+            error.add_note(case)
+        raise
+    finally:
+        sandbox.mute()
+        sandbox.mend()  # what the learner's code replaced must not be asked whether it is right
     if got is None:
-        raise Judged(NOT_ATTEMPTED if _is_stub(attempt) else RETURNS_NOTHING)
+        raise Judged(wrong(_returned_none(attempt, case)))
     for i, (before, after) in enumerate(zip(inputs, given, strict=True)):
-        if not _unchanged(before, after):
-            name = _parameter(attempt, i)
-            raise Judged(
-                Verdict("wrong", f"you changed {name} in place, and the caller still needs it: make a new one")
-            )
-    return _numbers(got)
+        if not unchanged(before, after):
+            message = f"you changed {_parameter(attempt, i)} in place, and the caller still needs it: make a new one"
+            raise Judged(wrong(message))
+    arrays = arrays_of(got)
+    if finite and not all(np.isfinite(array).all() for array in arrays.values()):
+        raise Judged(wrong(NOT_FINITE))
+    return arrays
 
 
-def _is_stub(attempt: Callable) -> bool:
-    """Whether a function does nothing but return None: it uses no name and no number."""
-    code = getattr(attempt, "__code__", None)
-    return code is None or not (code.co_names or set(code.co_consts) - {None, attempt.__doc__})
+def _returned_none(attempt: Callable, case: str) -> str:
+    try:
+        source = inspect.getsource(attempt)
+    except (OSError, TypeError):
+        source = ""
+    if "return None" in [line.strip() for line in source.splitlines()[-1:]]:
+        return "the stub's last line, `return None`, is still there: return what you have computed"
+    return " ".join(["your function returned None", *([case] if case else [])]) + (
+        ": end it with `return` (print only shows a value)"
+    )
 
 
-def _unchanged(before: object, after: object) -> bool:
-    if isinstance(before, Tensor):
-        return torch.equal(before, after)
+def unchanged(before: object, after: object) -> bool:
+    """Whether two inputs are alike to the last bit: tensors, arrays, modules, and lists, tuples and dicts of them."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, Tensor | np.ndarray):
+        a, b = (np.asarray(value.detach()) if isinstance(value, Tensor) else value for value in (before, after))
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
     if isinstance(before, nn.Module):
-        pairs = zip(before.state_dict(keep_vars=True).values(), after.state_dict(keep_vars=True).values(), strict=True)
-        buffers = zip(before.buffers(), after.buffers(), strict=True)  # a schedule's buffers are not in state_dict
-        return all(torch.equal(a, b) for a, b in [*pairs, *buffers])
-    return before is after or not isinstance(before, list) or before == after
+        pairs = [(dict(m.named_parameters()), dict(m.named_buffers())) for m in (before, after)]
+        return unchanged(*pairs)
+    if isinstance(before, dict):
+        return list(before) == list(after) and unchanged(list(before.values()), list(after.values()))
+    if isinstance(before, list | tuple):
+        return len(before) == len(after) and all(map(unchanged, before, after))
+    return not isinstance(before, int | float | str) or before == after or before != before
 
 
 def _parameter(attempt: Callable, i: int) -> str:
     try:
         return f"`{list(inspect.signature(attempt).parameters)[i]}`"
-    except (TypeError, ValueError, IndexError):  # a built-in function, or *inputs
+    except (TypeError, ValueError, IndexError):  # a built-in, or *inputs
         return f"input {i + 1}"
 
 
-def _numbers(got: object) -> Tensor:
-    if isinstance(got, list | tuple) and any(value is None for value in got):
-        place = [value is None for value in got].index(True)
-        raise Judged(Verdict("wrong", f"entry {place} of your answer is None: numbers should stand everywhere"))
+def arrays_of(got: object) -> Arrays:
+    """Numbers of any kind, or a dict of them, as float64. Ends the check where there are none."""
+    if isinstance(got, dict):
+        return {name: _array(value, f"under {name!r}") for name, value in got.items()}
+    return {None: _array(got)}
+
+
+def _array(got: object, where: str = "") -> np.ndarray:
+    place = _none_in(got)
+    if place:
+        raise Judged(wrong(f"entry {place} of your answer is None: numbers should stand everywhere"))
     try:
-        got = torch.as_tensor(got).detach().cpu()
-    except Exception:  # these are no numbers; torch raises four kinds of errors
-        message = f"the answer should be a tensor or a number, got {type(got).__name__}"
+        if isinstance(got, Tensor):
+            got = got.detach().cpu()
+            array = got.double().numpy() if got.is_floating_point() else got.numpy()
+        elif isinstance(got, str | bytes) or (isinstance(got, list | tuple) and any(map(_is_no_number, got))):
+            raise TypeError
+        else:
+            array = np.asarray(got)
+        if array.dtype.kind == "c":
+            raise Judged(wrong("the answer should be real numbers, got complex ones"))
+        if array.dtype.kind not in "biufO":
+            raise TypeError
+        whole = array.dtype if array.dtype.kind in "biu" else None
+        array = array.astype(np.float64).view(_Answer)
+        array.came_as = got.dtype if isinstance(got, Tensor | np.ndarray | np.generic) else whole
+        array.whole = whole is not None
+        return array
+    except Judged:
+        raise
+    except Exception:  # whatever it is, it is no numbers; numpy and torch raise many kinds of errors here
+        message = f"the answer {where} ".rstrip() + f" should be a tensor or a number, got {type(got).__name__}"
         if isinstance(got, list | tuple) and all(isinstance(value, Tensor) for value in got):
             message += f" of {len(got)} tensors: return one (torch.stack makes one of several alike)"
-        raise Judged(Verdict("wrong", message)) from None
-    if got.is_complex():
-        raise Judged(Verdict("wrong", "the answer should be real numbers, got complex ones"))
-    if not got.isfinite().all():
-        raise Judged(
-            Verdict("wrong", "the answer holds nan or inf: a division by 0, or the root of a negative number?")
-        )
-    return got
+        raise Judged(wrong(message)) from None
 
 
-def judge(attempt: Callable, right: Callable, mistakes: dict[str, Callable], *inputs: object) -> Verdict:
-    """Compare attempt(*inputs) with right(*inputs), then with each named mistake, by values and shape."""
-    answer = call(attempt, *inputs)
-    want = torch.as_tensor(right(*inputs)).double()  # not as an integer: that would truncate a wrong 142.5
-    got = answer.double()
+class _Answer(np.ndarray):
+    """Numbers as float64 that remember what they came as: the dtype, and whether they were whole numbers."""
 
-    def is_like(other: object) -> bool:
-        other = torch.as_tensor(other).double()
-        return got.shape == other.shape and torch.allclose(got, other, atol=1e-4, rtol=1e-4)
-
-    if is_like(want):
-        return Verdict("passed", "right on fresh random inputs")
-    for diagnosis, mistake in mistakes.items():  # some mistakes have another shape
-        if is_like(mistake(*inputs)):
-            return Verdict("wrong", diagnosis)
-    if got.shape != want.shape:
-        return Verdict("wrong", f"the answer should have shape {tuple(want.shape)}, got {tuple(got.shape)}")
-    again = call(attempt, *inputs).double()
-    if again.shape != got.shape or not torch.allclose(again, got, atol=1e-4, rtol=1e-4):
-        return Verdict("wrong", "two calls with the same inputs give different answers: draw no random numbers here")
-    return Verdict(
-        "wrong", f"off by up to {(got - want).abs().max():.3g} from the right answer{_rounding(answer, want)}"
-    )
+    came_as, whole = None, False
 
 
-def _rounding(answer: Tensor, want: Tensor) -> str:
-    """What an answer's dtype does to it, if that may be the mistake."""
-    if not answer.is_floating_point() and not torch.equal(want, want.round()):
-        return f"; your {answer.dtype} holds whole numbers only, and cuts off the rest"
-    if answer.dtype in (torch.float16, torch.bfloat16):
-        return f"; your {answer.dtype} keeps three digits at most"
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, str | bytes) or (isinstance(value, Tensor) and value.ndim > 0)
+
+
+def _none_in(got: object) -> str:
+    """The place of the first None in nested lists, such as "2" or "2, 0"."""
+    if isinstance(got, list | tuple):
+        for i, value in enumerate(got):
+            if value is None:
+                return str(i)
+            if inner := _none_in(value):
+                return f"{i}, {inner}"
     return ""
+
+
+def same(got: Arrays, want: Arrays, rtol: float = 1e-4, atol: float = 1e-4) -> bool:
+    """Whether two answers have the same names and shapes, and values that differ by at most atol + rtol·|want|.
+
+    Where whole numbers are wanted, the answer may differ by what float32 rounds.
+    """
+    if got.keys() != want.keys():
+        return False
+    for name, b in want.items():
+        a, exact = got[name], getattr(b, "whole", False)
+        if a.shape != b.shape:
+            return False
+        with np.errstate(invalid="ignore"):
+            near = abs(a - b) <= (1e-3 if exact else atol + rtol * abs(b))
+        if not (near | (a == b) | ((a != a) & (b != b))).all():
+            return False
+    return True
+
+
+def _equals(function: Callable, inputs: Sequence[object], got: Arrays, equal: Callable) -> bool:
+    try:
+        return equal(got, arrays_of(function(*copy.deepcopy(inputs))))
+    except Exception:  # a mistake that has no answer to this case
+        return False
+
+
+NOT_FINITE = "the answer holds nan or inf: a division by 0, or the root of a negative number?"
+
+
+def _measured(got: Arrays, want: Arrays) -> str:
+    """In which way an answer is wrong, and by how much."""
+    if got.keys() != want.keys():
+        if None in want:
+            return "the answer should be a tensor or a number, got dict"
+        names = [", ".join(map(repr, answer)) if None not in answer else "numbers" for answer in (want, got)]
+        return f"the answer should be a dict with the names {names[0]}, got {names[1]}"
+    name = next(name for name in want if not same({None: got[name]}, {None: want[name]}))
+    a, b, of = got[name], want[name], "" if name is None else f" under {name!r}"
+    if a.shape != b.shape:
+        return f"the answer{of} should have shape {b.shape}, got {a.shape}"
+    if not np.isfinite(a).all():
+        return NOT_FINITE
+    return f"off by up to {np.max(abs(a - b)):.3g} from the right answer{of}{_rounding(a, b)}"
+
+
+def _rounding(got: _Answer, want: _Answer) -> str:
+    """What an answer's dtype does to it, if that may be the mistake."""
+    if got.whole and got.came_as is not None and (want != np.round(want)).any():
+        return f"; your {got.came_as} holds whole numbers only, and cuts off the rest"
+    if got.came_as in (torch.float16, torch.bfloat16, np.float16):
+        return f"; your {got.came_as} keeps three digits at most"
+    return ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """a, b and c, each once."""
+    *rest, last = dict.fromkeys(names) or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last

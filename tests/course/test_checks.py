@@ -320,8 +320,8 @@ MISTAKES = {
         "two calls give the same noise": stepped(
             draw=lambda x: torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
         ),
-        "asked for 0.": stepped(std=lambda std, beta: 0.8 * std),
-        "from that of the posterior": stepped(mean=lambda mean, x_0, x_t: mean + 0.5),
+        "of the standard deviation asked for": stepped(std=lambda std, beta: 0.8 * std),
+        "mean of your draw is off": stepped(mean=lambda mean, x_0, x_t: mean + 0.5),
     },
     "guidance_push": {
         "that is the whole guided noise": lambda c, u, w: c + w * (c - u),
@@ -531,11 +531,14 @@ def test_no_check_and_no_diagnosis_is_left_out_here(monkeypatch):
 
     named = []
 
-    def spy(attempt, right, mistakes, *inputs):
-        named.extend(mistakes)
-        return exercise.judge(attempt, right, mistakes, *inputs)
+    def spy(attempt, right, mistakes, *inputs, **tolerance):
+        if isinstance(mistakes, dict):  # else test_answers.py tries each of them
+            named.extend(mistakes)
+        return exercise.judge(attempt, right, mistakes, *inputs, **tolerance)
 
     for name in public:
+        if not hasattr(inspect.getmodule(getattr(checks, name).__wrapped__), "judge"):
+            continue
         monkeypatch.setattr(inspect.getmodule(getattr(checks, name).__wrapped__), "judge", spy)
         named.clear()
         getattr(checks, name)(RIGHT[name][0])
@@ -554,7 +557,7 @@ def wordings(check):
             yield from (re.escape(key.value) for key in node.keys)
 
 
-@pytest.mark.parametrize("name", ["label_dropout", "training_times", "ancestral_step", "noise_between"])
+@pytest.mark.parametrize("name", ["label_dropout", "training_times", "noise_between"])
 def test_no_verdict_of_a_check_that_words_its_own_is_left_out(name):
     attempts = [*MISTAKES[name].values(), lambda *inputs: torch.zeros(3, 3)]
     said = [getattr(checks, name)(attempt).message for attempt in attempts]

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import random
 import sys
 import threading
 import time
 import types
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 import torch
@@ -263,3 +265,101 @@ def test_an_answer_that_prints_and_returns_nothing_is_told_so(capsys):
 def test_a_list_of_tensors_is_told_how_to_become_one():
     assert "torch.stack" in checks.rescale(lambda images: [2 * image - 1 for image in images]).message
     assert "of 2 tensors: return one" in checks.rescale(lambda images: (images, images)).message
+
+
+def test_what_an_answer_replaces_is_put_back_before_it_is_judged():
+    originals = torch.allclose, torch.equal, torch.randn, np.isfinite, random.random
+
+    def poisons(x):
+        torch.allclose = torch.equal = np.isfinite = lambda *inputs, **settings: True
+        torch.randn, torch.Tensor.sqrt, random.random = torch.zeros, lambda self: self, lambda: 4
+        torch.set_default_dtype(torch.float64)
+        random.seed(0)
+        np.random.seed(0)
+        return x
+
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    assert double(poisons).status == "wrong"
+    assert (torch.allclose, torch.equal, torch.randn, np.isfinite, random.random) == originals
+    assert torch.tensor(4.0).sqrt() == 2
+    assert torch.get_default_dtype() == torch.float32
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
+
+
+def test_what_a_notebook_replaced_before_a_check_is_put_back_too(monkeypatch):
+    monkeypatch.setattr(torch, "rand", torch.zeros)  # with x = 0 every mistake would look right
+    assert double(lambda x: 3 * x).status == "wrong"
+
+
+def test_a_check_cannot_type_and_cuts_off_endless_printing(capsys):
+    assert "a check can't type" in double(lambda x: float(input("factor? ")) * x).message
+    assert double(lambda x: print("1234567890" * 10_000) or 2 * x).status == "passed"
+    out = capsys.readouterr().out
+    assert len(out) < 2100
+    assert "leaves out the rest" in out
+
+
+def reads_a_parameter(x):
+    x  # noqa: B018
+    return None
+
+
+def handed_out(x):
+    """x: (8,) → twice as much."""
+    # your code
+    return None
+
+
+def left_below(x):
+    print(2 * x)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (handed_out, "not attempted"),
+        (reads_a_parameter, "`return None`, is still there"),
+        (left_below, "`return None`, is still there"),
+        (lambda x: print(x), "end it with `return`"),
+        (lambda x: 0, "should have shape"),
+    ],
+)
+def test_not_attempted_is_the_stub_as_it_was_handed_out(attempt, words):
+    assert words in repr(double(attempt))
+
+
+def test_an_error_without_a_line_of_the_learner_is_not_called_theirs():
+    assert "the check itself failed on this answer with TypeError" in checks.rescale(torch.nn.functional.linear).message
+    assert "should take the 1 inputs of the stub" in double(lambda: 1).message
+
+
+@check
+def triple(attempt):
+    """A check with two cases, and mistakes that can't always be told apart."""
+    mistakes = [
+        (lambda x: 2 * x, "twice, not three times"),
+        (lambda x: x + x, "added once, not twice"),
+        (lambda x: 3 * abs(x), "the sign is lost"),
+        (lambda x: x, "nothing is done", "too little is done"),
+        (lambda x: x * 1, "multiplied by 1", "too little is done"),
+    ]
+    return judge(attempt, lambda x: 3 * x, mistakes, [("above 0", torch.rand(3) + 1), ("below 0", -1.0)])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda x: 3 * x, "right above 0 and below 0"),
+        (lambda x: [3 * v for v in x] if isinstance(x, torch.Tensor) else np.float64(-3), "passed"),
+        (lambda x: 3 * abs(x), "the sign is lost"),
+        (lambda x: x if isinstance(x, float) else 3 * x, "right above 0, but below 0: off by up to 2"),
+        (lambda x: 2 * x, "one of 2 mistakes: twice, not three times; or: added once"),
+        (lambda x: x, "too little is done"),
+        (lambda x: [][0] if isinstance(x, float) else 3 * x, "below 0: list index out of range"),
+        (lambda x: None if isinstance(x, float) else 3 * x, "returned None below 0"),
+        (lambda x: {"x": x}, "got dict"),
+    ],
+)
+def test_a_mistake_is_named_where_it_fits_all_cases(attempt, words):
+    assert words in repr(triple(attempt))

@@ -288,8 +288,10 @@ def test_no_pickle_no_global_seed_no_global_figure(name):
     seeds = {"torch.manual_seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "torch.seed", "random.seed"}
     seeds |= {"np.random.seed", "numpy.random.seed", "torch.set_rng_state", "torch.random.manual_seed"}
     # These three do it within fork_rng, which puts the state back: torchmetrics, a learner's function, initial weights.
-    if name not in ("evaluation", "course.exercise", "training.__main__"):
+    if name not in ("evaluation", "course.sandbox", "training.__main__"):
         assert not any(call.endswith("default_generator.manual_seed") for call in calls)
+    if name == "course.sandbox":  # puts back what a learner's code has changed
+        calls -= {"torch.set_default_dtype"}
     assert not calls & (seeds | {"torch.load", "eval", "exec", "torch.set_default_dtype", "torch.set_num_threads"})
     keywords = {
         (k.arg, getattr(k.value, "value", None))
