@@ -33,8 +33,8 @@ def added(a, b, share):
 
 def whole_numbers(a, b, share):
     y = torch.zeros(10, dtype=torch.long)
-    y[a] += 1 - share
-    y[b] += share
+    y[a] = 1 - share
+    y[b] = share
     return y
 
 
@@ -124,7 +124,7 @@ def into_zeros(date, n):
 def by_lerp(date, n):
     e = torch.eye(10, dtype=torch.float64)[digits_of(date)]
     way = torch.linspace(0, 1, n + 2, dtype=torch.float64)[:-1, None]
-    return torch.cat([torch.cat([torch.lerp(p, q, way) for p, q in zip(e[:-1], e[1:], strict=True)]), e[-1:]])
+    return torch.cat([torch.cat([torch.lerp(p, q, way) for p, q in itertools.pairwise(e)]), e[-1:]])
 
 
 def around_the_clock(date, n):
@@ -288,14 +288,14 @@ WRONG = {
         (birthday(digits=lambda date: sorted(set(digits_of(date)))), None),
         (birthday(digits=lambda date: list(dict.fromkeys(digits_of(date)))), "once"),
         (birthday(digits=lambda date: digits_of(date)[::-1]), "reverse"),
-        (lambda date, n: birthday()(date, n)[1:], None),
+        (lambda date, n: birthday()(date, n)[1:], "first digit is missing"),
         (lambda date, n: birthday()(date, n).T, "shape"),
         (lambda date, n: birthday()(date, n + 1), "n + 1 mixtures"),
         (eight_digits, None),
         (lambda date, n: birthday()(date, 4), None),
         (birthday(digits=lambda date: [int(c) for c in date]), "ValueError"),
         (list_of_tensors, "torch.stack"),
-        (no_return, "TypeError"),
+        (no_return, "`return`"),
         (rows_printed, "`return`"),
         (rows_left_below, "`return None`"),
     ],
@@ -318,12 +318,12 @@ WRONG = {
         (lambda a, b, s: plain(a, b, s) / plain(a, b, s).var(), "measure"),
         (lambda a, b, s: plain(a, b, s) / ((1 - s) ** 2 + s**2**0.5), None),
         (lambda a, b, s: mended(a, -b, s), "sign"),
-        (lambda a, b, s: (1 - s) ** 0.5 * a + s**0.5 * torch.randn_like(b), "z_a and z_b alone"),
-        (lambda a, b, s: torch.randn_like(a), "z_a and z_b alone"),
-        (lambda a, b, s: plain(a, b, s) + (1 - math.hypot(1 - s, s)) * torch.randn_like(a), "z_a and z_b alone"),
-        (lambda a, b, s: (1 - s) ** 2 * a + s**2 * b, "standard deviation"),
-        (lambda a, b, s: (1 - s**2) * a + s**2 * b, "standard deviation"),
-        (lambda a, b, s: math.cos(s) * a + math.sin(s) * b, "z_b"),
+        (lambda a, b, s: (1 - s) ** 0.5 * a + s**0.5 * torch.randn_like(b), "random numbers"),
+        (lambda a, b, s: torch.randn_like(a), "random numbers"),
+        (lambda a, b, s: plain(a, b, s) + (1 - math.hypot(1 - s, s)) * torch.randn_like(a), "random numbers"),
+        (lambda a, b, s: (1 - s) ** 2 * a + s**2 * b, "you squared"),
+        (lambda a, b, s: (1 - s**2) * a + s**2 * b, "sum to 1"),
+        (lambda a, b, s: math.cos(s) * a + math.sin(s) * b, "π/2"),
         (lambda a, b, s: a + s * b, None),
         (lambda a, b, s: mended(a, b, s).clamp(-1, 1), "clip"),
         (lambda a, b, s: mended(a, b, 0.5), "share 0 should give z_a"),
