@@ -185,7 +185,7 @@ def smallest_w(attempt: Callable) -> Verdict:
             [0.78, 0.875, 0.625, 0.75, 0.9, 0.2],
             0.75,
         ),
-        ("where the smallest w reaches the target", [1.0, -1.0, 0.0, -0.5, 2.0], [0.9, 0.8, 1.0, 0.75, 0.6], 0.75),
+        ("where the smallest w reaches the target", [1.0, -1.0, 0.25, -0.5, 2.0], [0.9, 0.8, 1.0, 0.75, 0.6], 0.75),
         ("where only one reaches the target", [3, 40, 7, 0], [0.3, 0.9, 0.7, 0.1], 0.75),
         ("where two agree alike", [4.0, 2.0, 3.0, 1.0], [0.9, 0.9, 0.3, 0.7], 0.8),
     ]
