@@ -1,42 +1,105 @@
 """Checks of notebook 06, Morphing."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.exercise import Judged, Verdict, call, check, judge
+from ddpm_lib.course.exercise import Verdict, answer_of, check, judge
+
+CLASS_NUMBERS = "that is the digit whose number lies between: mix the rows, not the class numbers"
+KEEPS = "it does not sum to 1: digit a must leave as b comes, so it gets 1 − share"
+OVERWRITTEN = "where both digits are the same, the second weight overwrites the first: add it with +="
+UNMIXED = "nothing is mixed: each row is the nearer digit"
 
 
 def _one_hot(digit: float) -> Tensor:
-    return torch.eye(10)[round(digit)]
+    return torch.eye(10)[digit]
+
+
+def _mixed(a: int, b: int, share: float) -> Tensor:
+    return (1 - share) * _one_hot(a) + share * _one_hot(b)
+
+
+def _assigned(a: int, b: int, share: float) -> Tensor:
+    row = torch.zeros(10)
+    row[a] = 1 - share
+    row[b] = share
+    return row
+
+
+def _kept(a: int, b: int, share: float) -> Tensor:
+    row = _one_hot(a)
+    row[b] = share
+    return row
+
+
+def _number_between(whole: Callable[[float], int]) -> Callable:
+    return lambda a, b, share: _one_hot(whole((1 - share) * a + share * b))
+
+
+def _smeared(a: int, b: int, share: float) -> Tensor:
+    """The number between two class numbers, as weights of its two neighbours."""
+    number = (1 - share) * a + share * b
+    return (1 - abs(torch.arange(10) - number)).clamp(min=0)
+
+
+# Mistakes of one row, (function of a, b and share, diagnosis), which a film of many rows can have, too.
+OF_A_ROW = [
+    (_assigned, OVERWRITTEN),
+    (lambda a, b, share: _one_hot(a) + share * _one_hot(b), KEEPS),
+    (_kept, KEEPS),
+    (lambda a, b, share: (1 - share) * _one_hot(a) + _one_hot(b), "it does not sum to 1: digit b gets share"),
+    (
+        lambda a, b, share: math.floor(1 - share) * _one_hot(a) + math.floor(share) * _one_hot(b),
+        "your row holds whole numbers only, and cuts off the shares: make it a row of floats",
+    ),
+    *[(_number_between(whole), CLASS_NUMBERS) for whole in (round, math.floor, lambda x: math.floor(x + 0.5))],
+    (_smeared, CLASS_NUMBERS),
+    (lambda a, b, share: (1 - share) * _one_hot(a), "digit b is missing: it comes in with weight share"),
+    (lambda a, b, share: share * _one_hot(b), "digit a is missing: it goes out with weight 1 − share"),
+    (
+        lambda a, b, share: (1 - share) ** 0.5 * _one_hot(a) + share**0.5 * _one_hot(b),
+        "you took roots of the shares: the weights themselves must sum to 1, not their squares",
+    ),
+    (lambda a, b, share: _mixed(a, b, share).softmax(0), "softmax gives weight to all ten digits: leave it out"),
+    (
+        lambda a, b, share: _mixed(a - 1, b - 1, share),
+        "all weights stand one place too early: digit d has place d, counted from 0",
+    ),
+]  # fmt: skip
 
 
 @check
 def soft_label(attempt: Callable) -> Verdict:
     """attempt(a, b, share) → label row (10,): 1 − share of digit a, share of digit b."""
-    mistakes = {
-        "the shares are swapped: at share 0 the row is digit a": lambda a, b, share: (
-            share * _one_hot(a) + (1 - share) * _one_hot(b)
+    mistakes = [
+        *OF_A_ROW,
+        *[
+            (lambda a, b, share, mix=mix: mix(b, a, share), "the shares are swapped: at share 0 the row is digit a")
+            for mix in (_mixed, lambda b, a, share: _assigned(a, b, 1 - share))
+        ],
+        (
+            lambda a, b, share: (1 - share) * a + share * b,
+            "that mixes the class numbers: it is one number, and a label is a row",
         ),
-        "that mixes the class numbers: it is one number, and a label is a row": lambda a, b, share: (
-            (1 - share) * a + share * b
-        ),
-        "that is the digit whose number lies between: mix the rows, not the class numbers": lambda a, b, share: (
-            _one_hot((1 - share) * a + share * b)
-        ),
-        "that is the nearer digit alone: nothing is mixed": lambda a, b, share: _one_hot(b if share > 0.5 else a),
-        "it does not sum to 1: digit a must leave as b comes, so it gets 1 − share": lambda a, b, share: (
-            _one_hot(a) + share * _one_hot(b)
-        ),
-        "digit b is missing": lambda a, b, share: (1 - share) * _one_hot(a),
-        "digit a is missing": lambda a, b, share: share * _one_hot(b),
-    }
+        (lambda a, b, share: _one_hot(b if share > 0.5 else a), "that is the nearer digit alone: nothing is mixed"),
+        (lambda a, b, share: _one_hot(b if share >= 0.5 else a), "that is the nearer digit alone: nothing is mixed"),
+        (lambda a, b, share: _one_hot(a), "that is digit a alone, whatever the share is"),
+        (lambda a, b, share: _one_hot(b), "that is digit b alone, whatever the share is"),
+        (lambda a, b, share: _mixed(a, b, 0.5), "that is half and half, whatever the share is"),
+        (lambda a, b, share: torch.tensor([1 - share, share]), "a row has ten weights, one for each digit, not two"),
+    ]
     a, b = int(torch.randint(0, 3, ())), int(torch.randint(7, 10, ()))
-    share = float(torch.rand(()) * 0.2 + 0.55)  # b is the nearer digit; the number between is neither
-    return judge(attempt, lambda a, b, share: (1 - share) * _one_hot(a) + share * _one_hot(b), mistakes, a, b, share)
+    share, less = float(torch.rand(()) * 0.2 + 0.55), float(torch.rand(()) * 0.2 + 0.25)
+    cases = [("on random inputs", a, b, share), ("where a is the larger one", b, a, less), ("half-way", 3, 8, 0.5),
+             ("at share 0", 4, 9, 0.0), ("at share 1", 4, 9, 1.0), ("from 9 to 0", 9, 0, 0.125),
+             ("where a and b are the same digit", 6, 6, less), ("between neighbours", 1, 2, share)]  # fmt: skip
+    return judge(attempt, _mixed, mistakes, cases)
 
 
 @check
@@ -46,88 +109,185 @@ def birthday_rows(attempt: Callable) -> Verdict:
     date: text such as "07.03.1998"; what isn't a digit is left out.
     """
 
-    def rows(digits: list[int], shares: list[float], last: bool = True) -> Tensor:
-        """shares: of the later digit, for each row from one digit to the next."""
-        mixed = [
-            (1 - share) * _one_hot(a) + share * _one_hot(b) for a, b in itertools.pairwise(digits) for share in shares
-        ]
-        return torch.stack(mixed + [_one_hot(digits[-1])] * last)
-
     def digits_of(date: str) -> list[int]:
         return [int(character) for character in date if character.isdigit()]
 
     def even(n: int) -> list[float]:
         return [k / (n + 1) for k in range(n + 1)]
 
-    mistakes = {
-        "the zero in front is lost: take the characters of the text, not of a number": lambda date, n: rows(
-            digits_of(date)[1:], even(n)
-        ),
-        "the row of the last digit is missing: add it after the loop": lambda date, n: rows(
-            digits_of(date), even(n), last=False
-        ),
-        "digits in the middle stand there twice: they end one change and begin the next": lambda date, n: rows(
-            digits_of(date), [*even(n), 1.0], last=False
-        ),
-        "the shares are k/n, so each change arrives one frame early: k/(n + 1)": lambda date, n: rows(
-            digits_of(date), [k / n for k in range(n + 1)]
-        ),
-        "each change runs backwards: the earlier digit has 1 − k/(n + 1)": lambda date, n: rows(
-            digits_of(date), [1 - k / (n + 1) for k in range(n + 1)]
-        ),
-        "nothing is mixed: each row is the nearer digit": lambda date, n: rows(
-            digits_of(date), [float(round(share)) for share in even(n)]
-        ),
-        "only the digits themselves: the n mixtures between neighbours are missing": lambda date, n: rows(
-            digits_of(date), [0.0]
-        ),
-    }
-    chosen = (torch.randperm(9)[:7] + 1).tolist()  # all are different, else two mistakes could look the same
-    date = "0{}.{}{}.{}{}{}{}".format(*chosen)
-    return judge(attempt, lambda date, n: rows(digits_of(date), even(n)), mistakes, date, 4)
+    def rows(
+        shares: Callable[[int], list[float]] = even,
+        mix: Callable = _mixed,
+        order: Callable[[list[int]], list[int]] = list,
+        last: bool = True,
+    ) -> Callable:
+        """An answer. shares(n): of the later digit, for each row from one digit to the next. order: of the digits."""
+
+        def answer(date: str, n: int) -> Tensor:
+            digits = order(digits_of(date))
+            changes = [mix(a, b, share) for a, b in itertools.pairwise(digits) for share in shares(n)]
+            return torch.stack(changes + [mix(digits[-1], digits[-1], 0.0)] * last)
+
+        return answer
+
+    twice = "digits in the middle stand there twice: they end one change and begin the next"
+    fewer = "between two digits stand n − 1 mixtures: k runs from 0 to n, where 0 is the digit itself"
+    more = "between two digits stand n + 1 mixtures: the shares are k/(n + 1)"
+    backwards = "each change runs backwards: the earlier digit has 1 − k/(n + 1)"
+    mistakes = [(rows(mix=mix), diagnosis) for mix, diagnosis in OF_A_ROW]
+    for mix in (_mixed, _assigned):  # who writes = for += may make another mistake, too; that one is named first
+        of = functools.partial(rows, mix=mix)
+        mistakes += [
+            (
+                lambda date, n, of=of: of()(str(int(date.replace(".", ""))), n),
+                "the zero in front is lost: take the characters of the text, not of a number",
+            ),
+            (
+                lambda date, n, of=of: of()("".join(str(int(part)) for part in date.split(".")), n),
+                "the zeros of day and month are lost: take the characters of the text, not of numbers",
+            ),
+            (of(last=False), "the row of the last digit is missing: add it after the loop"),
+            (lambda date, n, of=of: of()(date, n)[1:], "the row of the first digit is missing: k = 0 is that digit"),
+            (of(lambda n: [*even(n), 1.0], last=False), twice),
+            (of(lambda n: [*even(n), 1.0]), twice),
+            (
+                of(lambda n: [k / n for k in range(n + 1)]),
+                "the shares are k/n, so each change arrives one frame early: k/(n + 1)",
+            ),
+            (of(lambda n: [k / n for k in range(n)]), fewer),
+            (of(lambda n: even(n)[:-1]), fewer),
+            (of(lambda n: even(n + 1)), more),
+            (of(lambda n: [1 - share for share in even(n)]), backwards),
+            (of(lambda n: [1 - share for share in even(n)], last=False), backwards),
+            (of(lambda n: even(n)[::-1]), "the mixtures stand in reverse order: k = 0 comes first"),
+            (of(lambda n: [0.5] * (n + 1)), "all rows of a change are half and half: the share is k/(n + 1)"),
+            (of(lambda n: even(n)[1:], last=False), "these are the mixtures alone: the digits themselves are missing"),
+            (
+                of(order=lambda digits: [*digits, digits[0]], last=False),
+                "you go back to the first digit: that is no neighbour of the last one",
+            ),
+            (of(order=lambda digits: digits[::-1]), "the date runs in reverse: begin with its first digit"),
+            (of(order=sorted), "you sorted the digits: they come in the order of the date"),
+            (
+                of(order=lambda digits: list(dict.fromkeys(digits))),
+                "a digit that comes again stands there only once: it gets its rows each time",
+            ),
+            (
+                lambda date, n, of=of: of()(date, n).T,
+                "rows and columns are swapped: the shape is (rows, 10), one row for each frame",
+            ),
+        ]
+    mistakes += [
+        (rows(lambda n: [float(share > 0.5) for share in even(n)]), UNMIXED),
+        (rows(lambda n: [float(share >= 0.5) for share in even(n)]), UNMIXED),
+        (rows(lambda n: [0.0] * (n + 1)), "nothing is mixed: each digit only waits for n more rows"),
+        (rows(lambda n: [0.0]), "only the digits themselves: the n mixtures between neighbours are missing"),
+    ]
+    others = (torch.randperm(9)[:7] + 1).tolist()
+    cases = [
+        ("on a random date", "0{}.{}{}.{}{}{}{}".format(*others), 4),
+        ("where a digit stands beside itself", "11.05.2004", 3),
+        ("on the notebook's birthday", "21.06.1998", 8),
+        ("on a short date, with n = 1", "7.3.98", 1),
+        ("with n = 2", "30.09.{}{}{}{}".format(*others), 2),
+    ]
+    return judge(attempt, rows(), mistakes, cases)
 
 
 @check
 def noise_between(attempt: Callable) -> Verdict:
-    """attempt(z_a, z_b, share) → noise of variance 1: z_a at share 0, z_b at share 1, a mixture of both between."""
-    z_a, z_b = torch.randn(2, 16, 1, 28, 28)
-    pair = torch.stack([z_a.flatten(), z_b.flatten()], dim=1).double()
+    """attempt(z_a, z_b, share) → noise of variance 1, a weighted sum: z_a at share 0, z_b at share 1."""
 
-    def shares_of(share: float) -> tuple[float, float]:
-        """a and b of the answer a·z_a + b·z_b."""
-        got = call(attempt, z_a, z_b, share)
-        if got.shape != z_a.shape:
-            raise Judged(Verdict("wrong", f"the answer should have shape {tuple(z_a.shape)}, got {tuple(got.shape)}"))
-        got = got.flatten().double()
-        found = torch.linalg.lstsq(pair, got[:, None]).solution
-        rest = (got - (pair @ found)[:, 0]).abs().max()
-        if rest > 0.3:  # with slerp the shares of pictures differ a little
-            message = (
-                f"the answer should be made of z_a and z_b alone; what neither explains is off by up to {rest:.3g}"
-            )
-            raise Judged(Verdict("wrong", message))
-        return tuple(found.flatten().tolist())
+    def plain(a, b, s):
+        return (1 - s) * a + s * b
 
-    def is_near(got: tuple[float, float], a: float, b: float) -> bool:
-        return abs(got[0] - a) < 0.03 and abs(got[1] - b) < 0.03
+    def mended(a, b, s):
+        return plain(a, b, s) / math.hypot(1 - s, s)
 
+    def on_circle(a, b, s):
+        return math.cos(s * math.pi / 2) * a + math.sin(s * math.pi / 2) * b
+
+    def of_roots(a, b, s):
+        return (1 - s) ** 0.5 * a + s**0.5 * b
+
+    def on_sphere(a, b, s, dims=(1, 2, 3)):
+        cosine = (a * b).sum(dims, keepdim=True) / (a.square().sum(dims, True) * b.square().sum(dims, True)).sqrt()
+        angle = cosine.acos()
+        return (torch.sin((1 - s) * angle) * a + torch.sin(s * angle) * b) / torch.sin(angle)
+
+    def nearest(a: Tensor, b: Tensor, s: float) -> object:
+        """The right answer that is nearest to the attempt: there are many ways from z_a to z_b."""
+        if s in (0, 1):
+            return (a, b)[int(s)]
+        got = answer_of(attempt, (a, b, s)).get(None)
+        if got is None or got.shape != a.shape or not np.isfinite(got).all():
+            return a
+        pairs = torch.stack([a.flatten(1), b.flatten(1)], dim=2).double()  # slerp has other weights for each picture
+        found = torch.linalg.lstsq(pairs, torch.from_numpy(np.array(got)).flatten(1)[..., None]).solution
+        squares = found.square().sum(dim=(1, 2))
+        # slerp keeps the length of the pictures, so their variance is 1 but for what the two noises share by chance
+        if abs(squares.mean() - 1) > 6 / math.sqrt(a.numel()) or found.abs().amin() < 0.01:
+            return mended(a, b, s)
+        return (pairs @ found).view(a.shape)
+
+    swapped = "the shares are swapped: at share 0 it is z_a"
+    measured = "you divide by what you measure on this noise: z_a must come out unchanged at share 0, so compute it"
+    root = "one root is missing: the squares of the two weights must sum to 1"
+    mistakes = [
+        (plain, "variances add, not noises: the standard deviation of the mixture is √((1 − λ)² + λ²), not 1"),
+        (
+            lambda a, b, s: plain(a, b, s) / ((1 - s) ** 2 + s**2),
+            "you divided by the variance of the mixture: divide by its root",
+        ),
+        (
+            lambda a, b, s: plain(a, b, s) * math.hypot(1 - s, s),
+            "you multiply by the standard deviation of the mixture: divide by it",
+        ),
+        (lambda a, b, s: plain(a, b, s) / 2**0.5, "you divide by √2 at every share; z_a must come out unchanged at 0"),
+        (
+            lambda a, b, s: plain(a, b, s) * 2**0.5,
+            "you multiply by √2 at every share; that is right half-way only",
+        ),
+        *[(lambda a, b, s, way=way: way(b, a, s), swapped) for way in (mended, on_circle, of_roots, on_sphere, plain)],
+        (lambda a, b, s: a if s < 0.5 else b, "that is the nearer noise alone: nothing is mixed"),
+        (lambda a, b, s: b if s > 0.5 else a, "that is the nearer noise alone: nothing is mixed"),
+        (lambda a, b, s: a, "that is z_a alone, whatever the share is"),
+        (lambda a, b, s: b, "that is z_b alone, whatever the share is"),
+        (lambda a, b, s: (a + b) / 2**0.5, "that is half-way, whatever the share is: share 0 should give z_a"),
+        (lambda a, b, s: plain(a, b, s) / plain(a, b, s).std(), measured),
+        (lambda a, b, s: plain(a, b, s) / plain(a, b, s).std((1, 2, 3), keepdim=True), measured),
+        (lambda a, b, s: plain(a, b, s) / plain(a, b, s).var(), measured),
+        (lambda a, b, s: (plain(a, b, s) - plain(a, b, s).mean()) / plain(a, b, s).std(), measured),
+        (lambda a, b, s: mended(a, -b, s), "the sign of z_b is flipped: at share 1 it must be z_b"),
+        (
+            lambda a, b, s: (1 - s) ** 2 * a + s**2 * b,
+            "you squared the shares, which makes it worse: the squares of the two weights must sum to 1",
+        ),
+        (
+            lambda a, b, s: (1 - s**2) * a + s**2 * b,
+            "your weights 1 − λ² and λ² sum to 1; but the squares of the two weights must",
+        ),
+        (lambda a, b, s: (1 - s) ** 0.5 * a + s * b, root),
+        (lambda a, b, s: (1 - s) * a + s**0.5 * b, root),
+        (
+            lambda a, b, s: math.cos(s) * a + math.sin(s) * b,
+            "your angle ends at 1: it must end at π/2, where the cosine is 0 and the sine is 1",
+        ),
+        (
+            lambda a, b, s: math.cos(90 * s) * a + math.sin(90 * s) * b,
+            "your angle is in degrees: math.cos and math.sin want radians, and end at π/2",
+        ),
+        (
+            lambda a, b, s: on_circle(a, b, 2 * s),
+            "your angle ends at π: it must end at π/2, where the cosine is 0 and the sine is 1",
+        ),
+        *[
+            (lambda a, b, s, way=way: way(a, b, s).clamp(-1, 1), "you clip to [−1, 1]: pixels end there, noise doesn't")
+            for way in (mended, on_circle, of_roots, plain)
+        ],
+    ]
     share = 0.3 + 0.1 * float(torch.rand(()))
-    start, middle, end = shares_of(0.0), shares_of(share), shares_of(1.0)
-    norm = (1 - share) ** 2 + share**2
-    if is_near(middle, 1 - share, share):
-        deviation = norm**0.5
-        return Verdict("wrong", f"variances add, not noises: yours has standard deviation {deviation:.2f} here, not 1")
-    if is_near(middle, (1 - share) / norm, share / norm):
-        return Verdict("wrong", "you divided by the variance of the mixture: divide by its root")
-    if is_near(start, 0, 1) and is_near(end, 1, 0):
-        return Verdict("wrong", "the shares are swapped: at share 0 it is z_a")
-    if is_near(middle, 1, 0) or is_near(middle, 0, 1):
-        return Verdict("wrong", "that is one of the two noises alone: nothing is mixed")
-    if not is_near(start, 1, 0) or not is_near(end, 0, 1):
-        (a, b), (c, d) = start, end
-        return Verdict("wrong", f"share 0 should give z_a and share 1 z_b; yours give {a:.2f}·z_a + {b:.2f}·z_b and "
-                                f"{c:.2f}·z_a + {d:.2f}·z_b")  # fmt: skip
-    deviation = math.hypot(*middle)
-    if abs(deviation - 1) > 0.03:
-        return Verdict("wrong", f"at share {share:.2f} your noise has standard deviation {deviation:.3g}, asked for 1")
-    return Verdict("passed", f"the ends are z_a and z_b, and between them the standard deviation stays {deviation:.2f}")
+    sizes = {"on random inputs": (16, share), "at share 0": (4, 0.0), "at share 1": (4, 1.0), "half-way": (4, 0.5),
+             "near z_b": (16, 0.75), "for a batch of 1": (1, 0.2), "at share 0.9": (1, 0.9)}  # fmt: skip
+    cases = [(name, *torch.randn(2, batch, 1, 28, 28), s) for name, (batch, s) in sizes.items()]
+    return judge(attempt, nearest, mistakes, cases)
