@@ -191,8 +191,8 @@ WRONG = {
     "half_noise_time": [
         (lambda s: int((s.alpha_bar.sqrt() <= 0.5).int().argmax()), "√ᾱ_t"),
         (lambda s: int(((1 - s.alpha_bar).sqrt() >= 0.5).int().argmax()), "√(1−ᾱ_t)"),
-        (lambda s: int((s.alpha <= 0.5).int().argmax()), "α_t"),
-        (lambda s: int((s.beta >= 0.5).int().argmax()), "β_t"),
+        (lambda s: int((s.alpha <= 0.5).int().argmax()), "single step"),
+        (lambda s: int((s.beta >= 0.5).int().argmax()), "single step"),
         (lambda s: int((s.alpha_bar >= 0.5).int().argmax()), "wrong way round"),
         (lambda s: int((1 - s.alpha_bar <= 0.5).int().argmax()), "wrong way round"),
         (lambda s: int((s.alpha_bar[1:] <= 0.5).int().argmax()), "one too early"),
@@ -219,9 +219,9 @@ WRONG = {
     ],
     "shift_log_snr": [
         (lambda a, s: torch.sigmoid(logit(a) + s), "raise"),
-        (lambda a, s: a - s, "from ᾱ_t itself"),
-        (lambda a, s: (a - s).clamp(0, 1), "from ᾱ_t itself"),
-        (lambda a, s: torch.sigmoid(logit(a)) - s, "from ᾱ_t itself"),
+        (lambda a, s: a - s, "ᾱ_t itself"),
+        (lambda a, s: (a - s).clamp(0, 1), "ᾱ_t itself"),
+        (lambda a, s: torch.sigmoid(logit(a)) - s, "ᾱ_t itself"),
         (lambda a, s: logit(a) - s, "way back"),
         (lambda a, s: torch.sigmoid(a / (1 - a) - s), "log is missing"),
         (lambda a, s: torch.sigmoid(torch.log10(a / (1 - a)) - s), "log10"),

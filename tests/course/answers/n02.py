@@ -175,8 +175,8 @@ RIGHT = {
 WRONG = {
     "resize_and_concatenate": [
         (lambda f, t, y: torch.cat([f, maps(y), maps(t)], dim=1), "swapped"),
-        (lambda f, t, y: torch.cat([maps(t), maps(y), f], dim=1), "features come first"),
-        (lambda f, t, y: torch.cat([maps(t), f, maps(y)], dim=1), "features come first"),
+        (lambda f, t, y: torch.cat([maps(t), maps(y), f], dim=1), "features belong first"),
+        (lambda f, t, y: torch.cat([maps(t), f, maps(y)], dim=1), "features belong first"),
         (lambda f, t, y: torch.cat([f, *(e.repeat(1, 49).view(*e.shape, 7, 7) for e in (t, y))], 1), "mixes"),
         (lambda f, t, y: torch.cat([f, maps(t)], dim=1), "y is missing"),
         (lambda f, t, y: torch.cat([f, maps(y)], dim=1), "t is missing"),
@@ -203,8 +203,8 @@ WRONG = {
     "label_rows": [
         (falsy_zero, "the digit 0"),
         (lambda labels: torch.eye(10)[[d or 0 for d in labels]], "row of the digit 0"),
-        (eye_with_none_as(torch.full((10,), 0.1)), "all digits alike"),
-        (eye_with_none_as(torch.ones(10)), "all digits alike"),
+        (eye_with_none_as(torch.full((10,), 0.1)), "all digits at once"),
+        (eye_with_none_as(torch.ones(10)), "row of ones"),
         (eye_with_none_as(torch.eye(10)[9]), "digit 9"),
         (lambda labels: torch.eye(10)[[-1 if d is None else d for d in labels]], "digit 9"),
         (eye_with_none_as(-torch.ones(10)), None),
@@ -241,8 +241,8 @@ WRONG = {
         (lambda n, m, k: n * m * 9 + m, "3"),
         (lambda n, m, k: 704, None),
         (lambda n, m, k: n * m * k**3 + m, "k³"),
-        (lambda n, m, k: m * k * k + m, "each input channel"),
-        (lambda n, m, k: m * (k * k + 1), "each input channel"),
+        (lambda n, m, k: m * k * k + m, "every input channel"),
+        (lambda n, m, k: m * (k * k + 1), "every input channel"),
         (lambda n, m, k: n * k * k + 1, "one output channel"),
         (lambda n, m, k: (n + m) * k * k + m, "add"),
         (lambda n, m, k: n * m * (k ^ 2) + m, "`^`"),

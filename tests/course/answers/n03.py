@@ -234,7 +234,7 @@ WRONG = {
         (lambda y, p: y[torch.rand(len(y)) >= p], None),
         (dropout(lambda y, p: torch.rand(len(y), 1)), None),
         (dropout(lambda y, p: torch.rand(len(y), 1) >= p / 2), None),
-        (exactly_a_share, None),
+        (exactly_a_share, "exactly"),
         (dropout_left_below, "`return None`"),
         (no_return, "`return`"),
         (printed, "`return`"),
