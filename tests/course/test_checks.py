@@ -254,7 +254,7 @@ MISTAKES = {
     "label_rows": {
         "label 0 and no label look the same": lambda labels: one_hots([label or 0 for label in labels]),
         "the digit 0 lost its label": lambda labels: torch.stack([one_hot(d) if d else zeros for d in labels]),
-        "no label became the digit 9": lambda labels: torch.eye(10)[[-1 if label is None else label for label in labels]],
+        "no label became the digit 9": lambda labels: torch.eye(10)[[-1 if d is None else d for d in labels]],
         "equal shares": lambda labels: torch.stack([torch.ones(10) / 10 if d is None else one_hot(d) for d in labels]),
         "a row of ones": lambda labels: torch.stack([torch.ones(10) if d is None else one_hot(d) for d in labels]),
         "an eleventh class": lambda labels: F.one_hot(torch.tensor([10 if d is None else d for d in labels]), 11),

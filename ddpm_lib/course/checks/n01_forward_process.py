@@ -85,8 +85,8 @@ def half_noise_time(attempt: Callable) -> Verdict:
         ),
         (
             lambda s: 0,
-            "you return t = 0, where there is no noise yet: is the inequality the wrong way round, or do you return in the "
-            "first round of a loop?",
+            "you return t = 0, where there is no noise yet: is the inequality the wrong way round, or do you return "
+            "in the first round of a loop?",
         ),
         (lambda s: half(s) + 1, "one too late: ᾱ has an entry for t = 0, so the index is already t"),
         (

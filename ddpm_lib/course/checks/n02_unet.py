@@ -44,8 +44,8 @@ def resize_and_concatenate(attempt: Callable) -> Verdict:
         (lambda h, t, y: joined(h, t + y), "you add t and y: each needs channels of its own"),
         (
             both(lambda e: e.repeat(1, 49).view(len(e), -1, 7, 7)),
-            "your view mixes the channels: after repeat(1, 49) the numbers of one position lie side by side, not those of "
-            "one channel",
+            "your view mixes the channels: after repeat(1, 49) the numbers of one position lie side by side, not "
+            "those of one channel",
         ),
         (both(at(0, 0)), one_place),
         (both(at(3, 3)), one_place),
@@ -161,7 +161,7 @@ def label_rows(attempt: Callable) -> Verdict:
         ),
         (
             lambda labels: rows(labels)[:, : max([*known(labels), 0]) + 1],
-            "your rows are as wide as the largest digit: there must be ten columns, whichever digits are there (num_classes)",
+            "your rows are as wide as the largest digit: there must be ten columns in any case (num_classes)",
         ),
         (lambda labels: rows(labels).amax(0), one_for_all),
         (lambda labels: rows(labels).sum(0), one_for_all),
