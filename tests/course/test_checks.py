@@ -217,7 +217,7 @@ MISTAKES = {
     },
     "add_noise": {
         "without their square roots": lambda x, a, e: x * a + e * (1 - a),
-        "that is the variance": lambda x, a, e: torch.sqrt(a) * x + (1 - a) * e,
+        "standard deviation 1 − ᾱ_t": lambda x, a, e: torch.sqrt(a) * x + (1 - a) * e,
         "it is √(1 − ᾱ_t)": lambda x, a, e: torch.sqrt(a) * x + (1 - torch.sqrt(a)) * e,
         "swapped": lambda x, a, e: torch.sqrt(a) * e + torch.sqrt(1 - a) * x,
         "the noise is missing": lambda x, a, e: torch.sqrt(a) * x,
@@ -225,19 +225,19 @@ MISTAKES = {
         "x_0 isn't scaled down": lambda x, a, e: x + torch.sqrt(1 - a) * e,
     },
     "half_noise_time": {
-        "you used α": counted(lambda schedule, t: 1 - schedule.alpha[t] >= 0.5),
-        "you took the standard deviation": counted(lambda schedule, t: (1 - schedule.alpha_bar[t]) ** 0.5 >= 0.5),
-        "off by one": lambda schedule: counted(lambda schedule, t: schedule.alpha_bar[t] <= 0.5)(schedule) + 1,
-        "half of T": lambda schedule: schedule.T // 2,
+        "the share that a single step keeps": counted(lambda s, t: 1 - s.alpha[t] >= 0.5),
+        "you took the standard deviation": counted(lambda s, t: (1 - s.alpha_bar[t]) ** 0.5 >= 0.5),
+        "one too late": lambda s: counted(lambda s, t: s.alpha_bar[t] <= 0.5)(s) + 1,
+        "half of T": lambda s: s.T // 2,
     },
     "shift_log_snr": {
-        "the log-SNR is raised": lambda a, shift: torch.sigmoid(torch.logit(a) + shift),
-        "the shifted log-SNR itself": lambda a, shift: torch.log(a) - torch.log(1 - a) - shift,
-        "the shifted SNR": lambda a, shift: a / (1 - a) * math.exp(-shift),
-        "you lowered log ᾱ": lambda a, shift: torch.exp(torch.log(a) - shift),
-        "you lowered ᾱ itself": lambda a, shift: a - shift,
-        "twice as much": lambda a, shift: torch.sigmoid(2 * (torch.logit(a) / 2 - shift)),
-        "half of it": lambda a, shift: torch.sigmoid(torch.logit(a) - 0.5 * shift),
+        "the log-SNR is raised": lambda a, s: torch.sigmoid(torch.logit(a) + s),
+        "the shifted log-SNR itself": lambda a, s: torch.log(a) - torch.log(1 - a) - s,
+        "the shifted SNR": lambda a, s: a / (1 - a) * math.exp(-s),
+        "you lowered log ᾱ_t": lambda a, s: torch.exp(torch.log(a) - s),
+        "you lowered ᾱ_t itself": lambda a, s: a - s,
+        "twice as much": lambda a, s: torch.sigmoid(2 * (torch.logit(a) / 2 - s)),
+        "half of it": lambda a, s: torch.sigmoid(torch.logit(a) - 0.5 * s),
     },
     "resize_and_concatenate": {
         "t and y are swapped": lambda h, t, y: joined(h, y, t),
@@ -246,7 +246,7 @@ MISTAKES = {
         "y twice": lambda h, t, y: joined(h, y, y),
     },
     "conv_parameters": {
-        "forgot the bias": lambda i, o, k: k**2 * i * o,
+        "forgot the biases": lambda i, o, k: k**2 * i * o,
         "kernel × kernel entries": lambda i, o, k: o + k * i * o,
         "not input channel": lambda i, o, k: i + k**2 * i * o,
         "for every input channel": lambda i, o, k: o + k**2 * o,
@@ -254,7 +254,7 @@ MISTAKES = {
     "label_rows": {
         "label 0 and no label look the same": lambda labels: one_hots([label or 0 for label in labels]),
         "the digit 0 lost its label": lambda labels: torch.stack([one_hot(d) if d else zeros for d in labels]),
-        "no label became a 9": lambda labels: torch.eye(10)[[-1 if label is None else label for label in labels]],
+        "no label became the digit 9": lambda labels: torch.eye(10)[[-1 if d is None else d for d in labels]],
         "equal shares": lambda labels: torch.stack([torch.ones(10) / 10 if d is None else one_hot(d) for d in labels]),
         "a row of ones": lambda labels: torch.stack([torch.ones(10) if d is None else one_hot(d) for d in labels]),
         "an eleventh class": lambda labels: F.one_hot(torch.tensor([10 if d is None else d for d in labels]), 11),
@@ -262,30 +262,29 @@ MISTAKES = {
     },
     "label_dropout": {
         "in place": dropped_in_place,
-        "should be a tensor of shape": lambda y, p: y[torch.rand(len(y)) >= p],
+        "should have shape": lambda y, p: y[torch.rand(len(y)) >= p],
         "as nn.Dropout does": lambda y, p: y * (torch.rand(len(y), 1) >= p) / (1 - p),
         "off by up to": lambda y, p: y * (torch.rand(len(y), 1) >= p) + 0.5,
-        "kept whole or all zero": lambda y, p: y * (torch.rand_like(y) >= p),
         "whole batch": lambda y, p: y * (torch.rand(1) >= p),
         "you keep a share of p_uncond": lambda y, p: y * (torch.rand(len(y), 1) < p),
-        "rows lost their label": lambda y, p: y * (torch.rand(len(y), 1) >= p / 2),
-        "the same rows": always_the_same_rows,
+        "of the decisions (0 keeps, 1 drops), asked for": lambda y, p: y * (torch.rand(len(y), 1) >= p / 2),
+        "two calls give the same": always_the_same_rows,
     },
     "training_times": {
         "t = T is never drawn": lambda batch, T: torch.randint(1, T, (batch,)),
-        "counts from 1": lambda batch, T: torch.randint(0, T, (batch,)),
-        "you draw t = 0 too": lambda batch, T: torch.randint(0, T + 1, (batch,)),
+        "0 … T − 1": lambda batch, T: torch.randint(0, T, (batch,)),
+        "0 … T: ": lambda batch, T: torch.randint(0, T + 1, (batch,)),
         "the whole batch": lambda batch, T: torch.randint(1, T + 1, (1,)).expand(batch),
         "two calls": lambda batch, T: torch.arange(batch) % T + 1,
-        "a whole number": lambda batch, T: torch.rand(batch) * T,
-        "asked for 1 to": lambda batch, T: torch.randint(1, T + 2, (batch,)),
-        "% of each": lambda batch, T: (torch.rand(batch) ** 2 * T).long() + 1,
+        "whole numbers": lambda batch, T: torch.rand(batch) * T,
+        "1 … T + 1": lambda batch, T: torch.randint(1, T + 2, (batch,)),
+        "of the times, asked for": lambda batch, T: (torch.rand(batch) ** 2 * T).long() + 1,
     },
     "eps_from_v": {
         "the two roots are swapped": lambda x, a, v: torch.sqrt(a) * x + torch.sqrt(1 - a) * v,
         "the sign of v is flipped": lambda x, a, v: torch.sqrt(1 - a) * x - torch.sqrt(a) * v,
         "that is x_0, not ε": lambda x, a, v: torch.sqrt(a) * x - torch.sqrt(1 - a) * v,
-        "without its root": lambda x, a, v: x - a * x + a * v,
+        "without their roots": lambda x, a, v: x - a * x + a * v,
     },
     "guided_noise": {
         "the guidance scale 1 + w": lambda c, u, w: torch.lerp(u, c, w),
@@ -557,7 +556,7 @@ def wordings(check):
             yield from (re.escape(key.value) for key in node.keys)
 
 
-@pytest.mark.parametrize("name", ["label_dropout", "training_times"])
+@pytest.mark.parametrize("name", ["noise_between"])
 def test_no_verdict_of_a_check_that_words_its_own_is_left_out(name):
     attempts = [*MISTAKES[name].values(), lambda *inputs: torch.zeros(3, 3)]
     said = [getattr(checks, name)(attempt).message for attempt in attempts]

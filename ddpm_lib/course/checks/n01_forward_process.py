@@ -1,6 +1,5 @@
 """Checks of notebook 01, The forward process."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -13,64 +12,198 @@ from ddpm_lib.schedule import NoiseSchedule
 @check
 def add_noise(attempt: Callable) -> Verdict:
     """attempt(x_0, alpha_bar_t, eps) → x_t, with alpha_bar_t of shape (B, 1, 1, 1)."""
-    mistakes = {
-        "you used ᾱ_t and 1 − ᾱ_t without their square roots": lambda x, a, e: a * x + (1 - a) * e,
-        "your noise has standard deviation 1 − ᾱ_t: that is the variance, take its root": lambda x, a, e: (
-            a.sqrt() * x + (1 - a) * e
+
+    def jump(x, a, e):
+        return a.sqrt() * x + (1 - a).sqrt() * e
+
+    mistakes = [
+        (lambda x, a, e: a * x + (1 - a) * e, "you used ᾱ_t and 1 − ᾱ_t without their square roots"),
+        (
+            lambda x, a, e: a.sqrt() * x + (1 - a) * e,
+            "your noise has standard deviation 1 − ᾱ_t: that is the variance, take its root",
         ),
-        "your noise level is 1 − √ᾱ_t; it is √(1 − ᾱ_t)": lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e,
-        "signal and noise are swapped": lambda x, a, e: (1 - a).sqrt() * x + a.sqrt() * e,
-        "the noise is missing": lambda x, a, e: a.sqrt() * x,
-        "the noise is subtracted: the forward process adds it": lambda x, a, e: a.sqrt() * x - (1 - a).sqrt() * e,
-        "x_0 isn't scaled down: the variance grows with t": lambda x, a, e: x + (1 - a).sqrt() * e,
+        (lambda x, a, e: a * x + (1 - a).sqrt() * e, "your signal level is ᾱ_t: its root is missing"),
+        (lambda x, a, e: a.sqrt() * x + (1 - a.sqrt()) * e, "your noise level is 1 − √ᾱ_t; it is √(1 − ᾱ_t)"),
+        (lambda x, a, e: (1 - a).sqrt() * x + a.sqrt() * e, "signal and noise are swapped"),
+        (
+            lambda x, a, e: (1 - a) * x + a * e,
+            "signal and noise are swapped, and their square roots are missing",
+        ),
+        (lambda x, a, e: a.sqrt() * x, "the noise is missing: that is only the shrunken digit"),
+        (lambda x, a, e: (1 - a).sqrt() * e, "the digit is missing: that is only its noise"),
+        (lambda x, a, e: a.sqrt() * x - (1 - a).sqrt() * e, "the noise is subtracted: the forward process adds it"),
+        (
+            lambda x, a, e: x + (1 - a).sqrt() * e,
+            "x_0 isn't scaled down by the signal level √ᾱ_t: the variance grows with t",
+        ),
+        (lambda x, a, e: a.sqrt() * x + e, "the noise level √(1 − ᾱ_t) is missing: you add all of ε at every t"),
+        (lambda x, a, e: x + e, "both levels are missing: √ᾱ_t of the digit and √(1 − ᾱ_t) of the noise"),
+        (lambda x, a, e: a**2 * x + (1 - a) ** 2 * e, "you took squares where square roots belong"),
+        (lambda x, a, e: a.sqrt() * x + (1 - a**2).sqrt() * e, "your noise level is √(1 − ᾱ_t²): ᾱ_t has no square"),
+        (lambda x, a, e: a.sqrt() * x + (1 + a).sqrt() * e, "your noise level is √(1 + ᾱ_t): it should rise with t"),
+        (lambda x, a, e: (x - (1 - a).sqrt() * e) / a.sqrt(), "that is the way back, from x_t to x_0"),
+        (lambda x, a, e: jump(x, a[:1], e), "all pictures get the ᾱ_t of the first picture"),
+        (
+            lambda x, a, e: jump(x, a.mean(), e),
+            "all pictures get the mean of the ᾱ_t: every picture has a t of its own",
+        ),
+        (lambda x, a, e: jump(x, a, e).clamp(-1, 1), "you clip x_t to [−1, 1]: noisy pixels may lie outside"),
+    ]
+    linear = NoiseSchedule.linear(T=500).alpha_bar.view(-1, 1, 1, 1)
+    levels = {
+        "on random inputs": torch.rand(8, 1, 1, 1) * 0.8 + 0.1,
+        "for a batch of 1": torch.rand(1, 1, 1, 1) * 0.5 + 0.3,
+        "at t = 1": linear[[1, 1, 1]],
+        "at t = T": linear[[-1, -1]],
+        "at both ends in one batch": linear[[1, -1, 250]],
     }
-    alpha_bar_t = torch.rand(8, 1, 1, 1) * 0.8 + 0.1
-    x_0 = images(8)
-    return judge(
-        attempt,
-        lambda x, a, e: a.sqrt() * x + (1 - a).sqrt() * e,
-        mistakes,
-        x_0,
-        alpha_bar_t,
-        torch.randn_like(x_0),
-    )
+    cases = [(name, images(len(a)), a.clone(), torch.randn(len(a), 1, 28, 28)) for name, a in levels.items()]
+    return judge(attempt, jump, mistakes, cases)
 
 
 @check
 def half_noise_time(attempt: Callable) -> Verdict:
     """attempt(schedule) → the first t at which at least half of x_t's variance is noise, 1 − ᾱ_t ≥ 1/2."""
-    schedule = NoiseSchedule.linear(T=int(torch.randint(300, 700, ())))
-    mistakes = {
-        "that is the first t with 1 − α_t ≥ 1/2 or none: you used α, the single step, not ᾱ": lambda schedule: int(
-            (schedule.beta >= 0.5).int().argmax()
+
+    def first(condition: Callable) -> Callable:
+        """The first t at which the condition holds, and 0 where it never does, as argmax has it."""
+        return lambda schedule: int(condition(schedule).int().argmax())
+
+    half = first(lambda s: s.alpha_bar <= 0.5)
+    mistakes = [
+        (
+            first(lambda s: s.beta >= 0.5),
+            "you used α_t, the share that a single step keeps, not ᾱ_t, which all steps up to t keep",
         ),
-        "you took the standard deviation √(1 − ᾱ_t) ≥ 1/2, not the variance": lambda schedule: int(
-            ((1 - schedule.alpha_bar).sqrt() >= 0.5).int().argmax()
+        (
+            first(lambda s: (1 - s.alpha_bar).sqrt() >= 0.5),
+            "you took the standard deviation √(1−ᾱ_t) ≥ 1/2, not the variance",
         ),
-        "off by one: ᾱ has an entry for t = 0, so the index is already t": lambda schedule: (
-            int((schedule.alpha_bar <= 0.5).int().argmax()) + 1
+        (
+            first(lambda s: s.alpha_bar.sqrt() <= 0.5),
+            "you took the signal level √ᾱ_t ≤ 1/2; its square is the variance",
         ),
-        "that is half of T; the schedule isn't that even": lambda schedule: schedule.T // 2,
-    }
-    return judge(attempt, lambda schedule: int((schedule.alpha_bar <= 0.5).int().argmax()), mistakes, schedule)
+        (
+            lambda s: 0,
+            "you return t = 0, where there is no noise yet: is the inequality the wrong way round, or do you return "
+            "in the first round of a loop?",
+        ),
+        (lambda s: half(s) + 1, "one too late: ᾱ has an entry for t = 0, so the index is already t"),
+        (
+            lambda s: half(s) - 1,
+            "one too early: that is the last t with less than half noise, or an index that starts at 1",
+        ),
+        (first(lambda s: s.alpha_bar < 0.5), "1 − ᾱ_t = 1/2 itself counts: ≥, not >"),
+        (lambda s: s.T // 2, "that is half of T; the schedule isn't that even"),
+        (lambda s: half(s) / s.T, "that is t/T, as in the figure: multiply it by T"),
+        (lambda s: s.T, "that is the last t at which it holds, T; asked for is the first"),
+        (
+            lambda s: int((s.alpha_bar - 0.5).abs().argmin()),
+            "that is the t closest to half noise; it may come too early",
+        ),
+        (first(lambda s: s.beta.cumsum(0) >= 0.5), "you summed the β_t: the shares that the steps keep are multiplied"),
+        (lambda s: s.alpha_bar[half(s)], "that is ᾱ_t at that time; asked for is t"),
+        (lambda s: 1 - s.alpha_bar[half(s)], "that is 1 − ᾱ_t at that time; asked for is t"),
+        (
+            first(lambda s: s.alpha_bar / (1 - s.alpha_bar) <= 0.5),
+            "you took SNR ≤ 1/2: where half is noise and half is signal, the SNR is 1",
+        ),
+        (first(lambda s: s.log_snr <= 0.5), "you took log-SNR ≤ 1/2: where half is noise, the log-SNR is 0"),
+        (lambda s: 185, "that is right for the linear schedule only, with T = 500: ask the schedule that comes in"),
+    ]
+    cases = [
+        ("for the notebook's linear schedule", NoiseSchedule.linear(T=500)),
+        ("for another T", NoiseSchedule.linear(T=int(torch.randint(600, 1000, ())))),
+        ("for the cosine", NoiseSchedule.cosine(T=500)),
+        ("for the shifted cosine", NoiseSchedule.cosine(T=int(torch.randint(300, 700, ())), shift=1.5)),
+        ("where 1 − ᾱ_1 = 1/2", NoiseSchedule(torch.tensor([0.5, 0.4, 0.6, 0.7]))),
+        ("where it is t = T", NoiseSchedule(torch.tensor([0.1, 0.2, 0.25, 0.9]))),
+    ]
+    return judge(attempt, half, mistakes, cases)
 
 
 @check
 def shift_log_snr(attempt: Callable) -> Verdict:
     """attempt(alpha_bar (T+1,), shift) → the ᾱ whose log-SNR is lower by shift at every t."""
-    mistakes = {
-        "the log-SNR is raised: a shift of 1.5 must mean more noise": lambda a, shift: (a.logit() + shift).sigmoid(),
-        "that is the shifted log-SNR itself: turn it back into ᾱ": lambda a, shift: a.logit() - shift,
-        "that is the shifted SNR: solve SNR = ᾱ/(1 − ᾱ) for ᾱ": lambda a, shift: (a.logit() - shift).exp(),
-        "you lowered log ᾱ: SNR is ᾱ/(1 − ᾱ), and the noise changes too": lambda a, shift: a * math.exp(-shift),
-        "you lowered ᾱ itself, which even gets negative": lambda a, shift: a - shift,
-        "you shifted by twice as much: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root": lambda a, shift: (
-            a.logit() - 2 * shift
-        ).sigmoid(),
-        "you shifted by half of it: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root": lambda a, shift: (
-            a.logit() - shift / 2
-        ).sigmoid(),
-    }
-    alpha_bar = (torch.rand(50) * 0.96 + 0.02).sort(descending=True).values
+
+    def shifted(a, shift):
+        return (a.double().logit() - shift).sigmoid()
+
+    def snr(a):
+        return a.double() / (1 - a.double())
+
+    def without_t_0(value):
+        return lambda a, shift: torch.cat([torch.tensor([value]), shifted(a, shift)[1:]])
+
+    itself = "you lowered ᾱ_t itself, which even gets negative; lower its log-SNR"
+    log_bar = "you lowered log ᾱ_t: SNR is ᾱ/(1 − ᾱ), and the noise changes too"
+    not_log = "you lowered the SNR itself, not its log: the log is missing"
+    lost = "ᾱ_0 = 1 is lost: at t = 0 there is no noise, shifted or not"
+    mistakes = [
+        (
+            lambda a, shift: (a.logit() + shift).sigmoid(),
+            "the log-SNR is raised: a shift of 1.5 must mean more noise",
+        ),
+        (lambda a, shift: a.logit() - shift, "that is the shifted log-SNR itself: the way back to ᾱ is missing"),
+        (lambda a, shift: (a.logit() - shift).exp(), "that is the shifted SNR: solve SNR = ᾱ/(1 − ᾱ) for ᾱ"),
+        (lambda a, shift: a.log().sub(shift).exp(), log_bar),
+        (lambda a, shift: a.log().sub(shift).sigmoid(), log_bar),
+        (lambda a, shift: a - shift, itself),
+        (lambda a, shift: (a - shift).clamp(0, 1), itself),
+        (lambda a, shift: (a - shift).clamp(min=0), itself),
+        (lambda a, shift: (snr(a) - shift).sigmoid(), "the log is missing: sigmoid wants the log-SNR, not the SNR"),
+        (lambda a, shift: (snr(a) - shift) / (1 + snr(a) - shift), not_log),
+        (lambda a, shift: 1 - 1 / (1 + snr(a) - shift), not_log),
+        (lambda a, shift: (snr(a).log10() - shift).sigmoid(), "you took log10; log is the natural logarithm"),
+        (lambda a, shift: (snr(a).log2() - shift).sigmoid(), "you took log2; log is the natural logarithm"),
+        (
+            lambda a, shift: (-a.logit() - shift).sigmoid(),
+            "your SNR is upside down: it is signal over noise, ᾱ/(1 − ᾱ)",
+        ),
+        (
+            lambda a, shift: 1 - shifted(a, shift),
+            "that is 1 − ᾱ, the share of the noise: a sign is flipped on the way back",
+        ),
+        (lambda a, shift: (a.logit() * shift).sigmoid(), "you multiply the log-SNR by shift: subtract it"),
+        (
+            lambda a, shift: (a.logit() - 2 * shift).sigmoid(),
+            "you shifted by twice as much: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root",
+        ),
+        (
+            lambda a, shift: (a.logit() - shift / 2).sigmoid(),
+            "you shifted by half of it: log-SNR is log(ᾱ/(1 − ᾱ)), without a square or a root",
+        ),
+        (
+            lambda a, shift: (a.logit() / 2 - shift).sigmoid(),
+            "your log-SNR is that of the levels: ᾱ/(1 − ᾱ) has no root",
+        ),
+        (lambda a, shift: (a.sqrt().logit() - shift).sigmoid(), "you took √ᾱ for ᾱ: the SNR has no root"),
+        (lambda a, shift: (a.logit() - 1.5).sigmoid(), "you always shift by 1.5, whatever shift is"),
+        (lambda a, shift: a, "that is ᾱ unchanged"),
+        (lambda a, shift: 0 * a, "all of it is 0: a/1 − a is not a/(1 − a), mind the brackets"),
+        (
+            lambda a, shift: (a.log() / (1 - a).log() - shift).sigmoid(),
+            "the log of a quotient is no quotient of logs: it is log ᾱ − log(1 − ᾱ)",
+        ),
+        (
+            lambda a, shift: (a.logit() - shift).tanh(),
+            "tanh leads to [−1, 1]; the way back from log-SNR is the sigmoid",
+        ),
+        (lambda a, shift: shifted(a, shift)[1:], "entry 0 is missing: the table has T + 1 entries"),
+        (without_t_0(0.0), lost),
+        (without_t_0(torch.nan), lost),
+    ]
+
+    def table(T: int) -> torch.Tensor:
+        """ᾱ_0 = 1, and T random numbers that fall."""
+        return torch.cat([torch.ones(1), (torch.rand(T) * 0.96 + 0.02).sort(descending=True).values])
+
     shift = float(torch.rand(()) + 0.7)
-    return judge(attempt, lambda a, shift: (a.logit() - shift).sigmoid(), mistakes, alpha_bar, shift)
+    cases = [
+        ("on random inputs", table(50), shift),
+        ("for the notebook's cosine", NoiseSchedule.cosine(T=500).alpha_bar, 1.5),
+        ("for a linear schedule", NoiseSchedule.linear(T=int(torch.randint(300, 600, ()))).alpha_bar, 1),
+        ("at shift = 0", table(20), 0.0),
+        ("at a negative shift", table(20), -2 * shift),
+    ]
+    return judge(attempt, shifted, mistakes, cases)
