@@ -121,7 +121,7 @@ def test_each_mistake_of_a_check_is_told_from_all_others(name, monkeypatch):
     ):
         if hasattr(module, judge):
             monkeypatch.setattr(module, judge, spy(getattr(place, judge), as_answer))
-    getattr(checks, name)(lambda *inputs: torch.zeros(1))
+    getattr(checks, name)(next(right[name][0] for right in (answers(path).RIGHT for path in FILES) if name in right))
     monkeypatch.undo()
     assert len({diagnosis for _, diagnosis in known}) >= 6
     for attempt, diagnosis in known:

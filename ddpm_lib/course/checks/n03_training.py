@@ -79,10 +79,6 @@ def label_dropout(attempt: Callable) -> Verdict:
             "you compare p_uncond with randn, the other way round: rand's numbers are spread evenly over [0, 1)",
         ),
         (chance_of(lambda p: p**2), "you drop a share of p_uncond²: do you draw twice?"),
-        (
-            chance_of(lambda p: 1 - (1 - p) ** 10),
-            "you draw for each of the ten entries, and drop a row if one of them says so",
-        ),
     ]
     cases = [
         case("on random rows", 64, 0.25),
