@@ -89,18 +89,36 @@ def drawing_from(law):
     return attempt
 
 
+def choosing_from(law, shape):
+    """An answer of this shape that chooses by a law of shares: times, or which rows of the first input become zero."""
+
+    def attempt(first, second):
+        chances, (count, *row) = law(first, second), shape(first, second)
+        weights = torch.tensor(list(chances.values())).clamp(min=0)
+        picks = torch.tensor(list(chances))[torch.multinomial(weights, count, replacement=True)]
+        return first * (picks == 0)[:, None] if row else picks
+
+    return attempt
+
+
 @pytest.mark.parametrize("name", [name for path in FILES for name in answers(path).RIGHT])
 def test_each_mistake_of_a_check_is_told_from_all_others(name, monkeypatch):
     module, known = inspect.getmodule(getattr(checks, name).__wrapped__), []
 
     def spy(judged_by, as_answer):
-        def judge(attempt, right, mistakes, *more, **settings):
-            known.extend((as_answer(mistake[0]), mistake[1]) for mistake in mistakes)
-            return judged_by(attempt, right, mistakes, *more, **settings)
+        def judge(*inputs, **settings):
+            mistakes = next(value for value in inputs if isinstance(value, list))  # before the cases
+            shape = [settings["shape"]] if "shape" in settings else []
+            known.extend((as_answer(mistake[0], *shape), mistake[1]) for mistake in mistakes)
+            return judged_by(*inputs, **settings)
 
         return judge
 
-    for place, judge, as_answer in ((exercise, "judge", lambda f: f), (chance, "judge_draw", drawing_from)):
+    for place, judge, as_answer in (
+        (exercise, "judge", lambda f: f),
+        (chance, "judge_draw", drawing_from),
+        (chance, "judge_shares", choosing_from),
+    ):
         if hasattr(module, judge):
             monkeypatch.setattr(module, judge, spy(getattr(place, judge), as_answer))
     getattr(checks, name)(lambda *inputs: torch.zeros(1))
