@@ -277,8 +277,8 @@ MISTAKES = {
         "off by up to 1 from the right answer under 'schedule.": lambda a, m, d: moving(
             a, m, d, table=lambda a, m, d: a + 1
         ),
-        "should be a dict with the names": lambda a, m, d: {
-            "unet.weight": d * a["unet.weight"] + (1 - d) * m["unet.weight"]
+        "the names of the schedule are missing": lambda a, m, d: {
+            name: d * a[name] + (1 - d) * m[name] for name in a if name.startswith("unet.")
         },
     },
     "repaired_dropout": {
