@@ -50,9 +50,11 @@ def repaired_step(attempt: Callable) -> Verdict:
         for texts, (kind, size, end) in zip(
             product(kinds, sizes, ends), product(kinds.values(), sizes.values(), ends.values()), strict=True
         )
-        if any(texts) and not (kind and texts[2].startswith("the condition"))
+        if 0 < sum(map(bool, texts)) < 3 and not (kind and texts[2].startswith("the condition"))
     ]
+    stub = [list(table)[i] for table, i in ((kinds, 1), (sizes, 1), (ends, 1))]
     mistakes += [
+        (uniform(*kinds[stub[0]], sizes[stub[1]], ends[stub[2]]), "; ".join(["all three bugs are still there", *stub])),
         (draw(lambda std: 0), "the noise is missing: you return the mean at every step"),
         (draw(middle=0), "the mean is missing: you return the noise alone"),
         (
@@ -61,9 +63,8 @@ def repaired_step(attempt: Callable) -> Verdict:
         ),
         (draw(lambda std: 2 * std), "your noise has twice the standard deviation asked for"),
     ]
-    std = 0.46 + 0.02 * float(
-        torch.rand(())
-    )  # where no two mistakes have the same size, as √std/√12 and std² near 0.43
+    # Where no two mistakes have the same size, as √std/√12 and std² have near 0.43.
+    std = 0.46 + 0.02 * float(torch.rand(()))
     cases = [
         ("on the way", images(64), std, 7),
         ("for a batch of 1", images(1), std, 25),
