@@ -29,7 +29,7 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__))  # all of ddpm_lib, whichev
 NOT_THE_LEARNERS = (PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
 # What these owners called by which name when the course was imported. (torch.Tensor inherits most of its methods.)
-OWNERS = (torch, torch.Tensor, F, np, math, random)
+OWNERS = (torch, torch.Tensor, torch.linalg, F, np, np.linalg, np.random, math, random)
 WHOLE = [(owner, {name: value for name, value in vars(owner).items() if callable(value)}) for owner in OWNERS]
 TENSOR = frozenset(vars(torch.Tensor))
 
@@ -84,8 +84,9 @@ class _Output(io.TextIOBase):
 
 def mute() -> None:
     """Show no more of what the learner's code prints: the first of several calls tells enough."""
-    if isinstance(sys.stdout, _Output):
-        sys.stdout.mute()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Output):
+            stream.mute()
 
 
 def _no_keyboard(*_: object) -> str:
@@ -98,8 +99,8 @@ def as_it_was(seed: int) -> Iterator[None]:
     """Seed all global generators with `seed`, and put back everything global afterwards."""
     mend()
     states, dtype = (random.getstate(), np.random.get_state()), torch.get_default_dtype()
-    stdout, keyboard = sys.stdout, builtins.input
-    sys.stdout = output = _Output(stdout)
+    stdout, stderr, keyboard = sys.stdout, sys.stderr, builtins.input
+    sys.stdout, sys.stderr = outputs = _Output(stdout), _Output(stderr)
     builtins.input = _no_keyboard
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -108,8 +109,9 @@ def as_it_was(seed: int) -> Iterator[None]:
         try:
             yield
         finally:
-            output.mute()  # a thread that could not be stopped may still hold it
-            sys.stdout, builtins.input = stdout, keyboard
+            for output in outputs:
+                output.mute()  # a thread that could not be stopped may still hold it
+            sys.stdout, sys.stderr, builtins.input = stdout, stderr, keyboard
             mend()
             torch.set_default_dtype(dtype)
             random.setstate(states[0])

@@ -89,15 +89,14 @@ def drawing_from(law):
     return attempt
 
 
-def choosing_from(law):
-    """An answer that chooses by a law of shares: times for (batch, T), or rows that become zero for (y, p)."""
+def choosing_from(law, shape):
+    """An answer of this shape that chooses by a law of shares: times, or which rows of the first input become zero."""
 
     def attempt(first, second):
-        chances = law(first, second)
-        count = first if isinstance(first, int) else len(first)
+        chances, (count, *row) = law(first, second), shape(first, second)
         weights = torch.tensor(list(chances.values())).clamp(min=0)
         picks = torch.tensor(list(chances))[torch.multinomial(weights, count, replacement=True)]
-        return picks if isinstance(first, int) else first * (picks == 0)[:, None]
+        return first * (picks == 0)[:, None] if row else picks
 
     return attempt
 
@@ -109,7 +108,8 @@ def test_each_mistake_of_a_check_is_told_from_all_others(name, monkeypatch):
     def spy(judged_by, as_answer):
         def judge(*inputs, **settings):
             mistakes = next(value for value in inputs if isinstance(value, list))  # before the cases
-            known.extend((as_answer(mistake[0]), mistake[1]) for mistake in mistakes)
+            shape = [settings["shape"]] if "shape" in settings else []
+            known.extend((as_answer(mistake[0], *shape), mistake[1]) for mistake in mistakes)
             return judged_by(*inputs, **settings)
 
         return judge

@@ -268,11 +268,12 @@ def test_a_list_of_tensors_is_told_how_to_become_one():
 
 
 def test_what_an_answer_replaces_is_put_back_before_it_is_judged():
-    originals = torch.allclose, torch.equal, torch.randn, np.isfinite, random.random
+    originals = torch.allclose, torch.equal, torch.randn, np.isfinite, random.random, np.random.normal
 
     def poisons(x):
         torch.allclose = torch.equal = np.isfinite = lambda *inputs, **settings: True
         torch.randn, torch.Tensor.sqrt, random.random = torch.zeros, lambda self: self, lambda: 4
+        np.random.normal = np.random.rand
         torch.set_default_dtype(torch.float64)
         random.seed(0)
         np.random.seed(0)
@@ -280,7 +281,7 @@ def test_what_an_answer_replaces_is_put_back_before_it_is_judged():
 
     states = random.getstate(), np.random.get_state()[1].tolist()
     assert double(poisons).status == "wrong"
-    assert (torch.allclose, torch.equal, torch.randn, np.isfinite, random.random) == originals
+    assert (torch.allclose, torch.equal, torch.randn, np.isfinite, random.random, np.random.normal) == originals
     assert torch.tensor(4.0).sqrt() == 2
     assert torch.get_default_dtype() == torch.float32
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states
@@ -294,8 +295,10 @@ def test_what_a_notebook_replaced_before_a_check_is_put_back_too(monkeypatch):
 def test_a_check_cannot_type_and_cuts_off_endless_printing(capsys):
     assert "a check can't type" in double(lambda x: float(input("factor? ")) * x).message
     assert double(lambda x: print("1234567890" * 10_000) or 2 * x).status == "passed"
-    out = capsys.readouterr().out
+    assert double(lambda x: print("1234567890" * 10_000, file=sys.stderr) or 2 * x).status == "passed"
+    out, err = capsys.readouterr()
     assert len(out) < 2100
+    assert len(err) < 2100
     assert "leaves out the rest" in out
 
 
