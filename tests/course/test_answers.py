@@ -108,7 +108,8 @@ def test_each_mistake_of_a_check_is_told_from_all_others(name, monkeypatch):
     def spy(judged_by, as_answer):
         def judge(*inputs, **settings):
             mistakes = next(value for value in inputs if isinstance(value, list))  # before the cases
-            shape = [settings["shape"]] if "shape" in settings else []
+            given = inspect.signature(judged_by).bind(*inputs, **settings).arguments
+            shape = [given["shape"]] if "shape" in given else []
             known.extend((as_answer(mistake[0], *shape), mistake[1]) for mistake in mistakes)
             return judged_by(*inputs, **settings)
 
