@@ -1,8 +1,8 @@
 """A copy of a model that samples faster: each BatchNorm is folded into the convolution before it.
 
 In eval mode a BatchNorm is a fixed scale and shift, so the kernel and a bias can do its work. This gains about a tenth
-of a sampling, measured in one run (docs/benchmarks.md). It stays because without it the digits of a seed would change in
-their last bits, too, and because a copy leaves the modes of the caller's model as they are.
+of a sampling, measured in one run (docs/benchmarks.md). It stays because without it the digits of a seed would change
+in their last bits, too, and because a copy leaves the modes of the caller's model as they are.
 """
 
 import copy
