@@ -381,7 +381,7 @@ def denoiser(name: str, value: object) -> object:
 @guard
 def falling_times(name: str, steps: int | Sequence[int], T: int) -> int | list[int]:
     """A number of steps, 1 … T, or the times themselves: a list that falls strictly from T to 0."""
-    if isinstance(steps, Tensor) and steps.ndim == 1:
+    if getattr(steps, "ndim", 0) == 1:  # a tensor, or an array of NumPy
         steps = steps.tolist()
     if isinstance(steps, Sequence) and not isinstance(steps, str):
         falling = all(is_count(t, least=0) for t in steps) and all(t > s for t, s in pairwise(steps))

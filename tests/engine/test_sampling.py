@@ -11,6 +11,7 @@ from collections import Counter
 from itertools import pairwise
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -568,12 +569,12 @@ def test_whatever_has_a_schedule_and_predicts_noise_can_be_sampled():
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_list_of_the_even_times_is_the_number_of_steps(sampler, tiny_ddpm):
-    of_number, of_list, of_tensor = (
+    of_number, *others = (
         sample(tiny_ddpm, [1, 2], sampler=sampler, steps=steps, generator=torch.Generator().manual_seed(0))
-        for steps in (4, time_steps(20, 4), torch.tensor(time_steps(20, 4)))
+        for steps in (4, [20, 15, 10, 5, 0], range(20, -1, -5), torch.arange(20, -1, -5), np.arange(20, -1, -5))
     )
-    assert torch.equal(of_number, of_list)
-    assert torch.equal(of_number, of_tensor)
+    for other in others:
+        assert torch.equal(of_number, other)
 
 
 def test_the_times_of_the_list_are_those_that_the_model_and_the_step_are_asked_for(stub_ddpm):
