@@ -68,7 +68,6 @@ def judge(
     right: Callable,
     mistakes: Sequence[Mistake | tuple],
     cases: Sequence[tuple],
-    *more: object,
     rtol: float = 1e-4,
     atol: float = 1e-4,
 ) -> Verdict:
@@ -78,8 +77,6 @@ def judge(
     mistakes: tuples (function, diagnosis) or (function, diagnosis, what it has in common with similar ones). One is
     named where the answer equals it on every case. (Its answer may have a shape of its own, and may fail on a case.)
     """
-    if isinstance(mistakes, dict):  # the form of the checks that are not yet ported
-        mistakes, cases = [(f, text) for text, f in mistakes.items()], [("on fresh random inputs", cases, *more)]
     mistakes = [Mistake(*mistake) for mistake in mistakes]
     answers = [answer_of(attempt, inputs, name if i else "") for i, (name, *inputs) in enumerate(cases)]
     wanted = [arrays_of(right(*copy.deepcopy(inputs))) for _, *inputs in cases]
@@ -123,15 +120,6 @@ def named(found: Sequence[Mistake]) -> Verdict:
     else:
         text = f"one of {len(texts)} mistakes: {'; or: '.join(texts)}"
     return Verdict("wrong", text, text)
-
-
-def call(attempt: Callable, *inputs: object) -> Tensor:
-    """answer_of as a tensor, for the checks that are not yet ported."""
-    answer = answer_of(attempt, inputs, finite=True)
-    if None not in answer:
-        raise Judged(wrong("the answer should be a tensor or a number, got dict"))
-    numbers = torch.as_tensor(np.asarray(answer[None]))
-    return numbers.long() if answer[None].whole else numbers.float()
 
 
 def answer_of(attempt: Callable, inputs: Sequence[object], case: str = "", finite: bool = False) -> Arrays:

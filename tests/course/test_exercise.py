@@ -16,7 +16,7 @@ import torch
 
 from ddpm_lib import NoiseSchedule
 from ddpm_lib.course import checks, exercise
-from ddpm_lib.course.exercise import Verdict, call, check, judge
+from ddpm_lib.course.exercise import Verdict, answer_of, check, judge
 
 EVERY_CHECK = [
     name for name, value in vars(checks).items() if hasattr(value, "__wrapped__") and not name.startswith("_")
@@ -25,19 +25,20 @@ EVERY_CHECK = [
 
 @check
 def double(attempt):
-    return judge(attempt, lambda x: 2 * x, {"that is the square": lambda x: x**2}, torch.rand(8) + 0.1)
+    mistakes = [(lambda x: x**2, "that is the square")]
+    return judge(attempt, lambda x: 2 * x, mistakes, [("on random inputs", torch.rand(8) + 0.1)])
 
 
 @check
 def first_t(attempt):
     """A check whose input is a schedule."""
-    return judge(attempt, lambda schedule: schedule.T, {}, NoiseSchedule.linear(20))
+    return judge(attempt, lambda schedule: schedule.T, [], [("on a linear schedule", NoiseSchedule.linear(20))])
 
 
 @check
 def largest(attempt):
     """A check whose input is a list."""
-    return judge(attempt, max, {}, [3.0, 1.0, 2.5])
+    return judge(attempt, max, [], [("on a list", [3.0, 1.0, 2.5])])
 
 
 def endless(*inputs):
@@ -200,11 +201,11 @@ def test_inputs_are_fresh_in_each_call_and_repeat_with_the_seed():
     assert torch.equal(seen[0], seen[2])
 
 
-def test_call_hands_over_copies():
-    x = torch.ones(3)
-    got = call(lambda y: y, x)
-    assert torch.equal(got, x)
-    assert got is not x
+def test_an_answer_is_made_of_copies():
+    x, seen = torch.ones(3), []
+    got = answer_of(lambda y: seen.append(y) or y, [x])
+    assert got[None].tolist() == x.tolist()
+    assert seen[0] is not x
 
 
 def test_a_verdict_prints_itself():
