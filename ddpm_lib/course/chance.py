@@ -3,14 +3,13 @@
 Every limit lies six standard deviations away, so that a right answer is refused about once in a hundred million tests.
 """
 
-import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_lib.course.exercise import Mistake, answer_of, listed, named, wrong
+from ddpm_lib.course.exercise import Mistake, answer_of, fitting, listed, named, wrong
 from ddpm_lib.course.sandbox import Judged, Verdict
 
 SIGMAS = 6
@@ -69,13 +68,12 @@ def judge_draw(
         ):
             return _says("two calls give the same noise: draw new random numbers each time")
         return Verdict("passed", f"mean, size and kind of the noise are right {listed(name for name, *_ in cases)}")
-    found = []
-    for mistake in (Mistake(*mistake) for mistake in mistakes):
-        with contextlib.suppress(Exception):  # a mistake that has no answer to some case
-            others = [mistake.answer(*copy.deepcopy(inputs)) for _, *inputs in cases]
-            if not any(_unlike(*three) for three in zip(drawn, others, ways, strict=True)):
-                found.append(mistake)
-    if found:
+
+    def fits(mistake: Mistake) -> bool:
+        others = [mistake.answer(*copy.deepcopy(inputs)) for _, *inputs in cases]
+        return not any(_unlike(*three) for three in zip(drawn, others, ways, strict=True))
+
+    if found := fitting(mistakes, fits):
         return named(found)
     fine = listed(case[0] for case, problem in zip(cases, problems, strict=True) if not problem)
     first = next(i for i, problem in enumerate(problems) if problem)
@@ -155,12 +153,12 @@ def judge_shares(
     problems = [_uneven(got, want, what) for got, want in zip(drawn, laws, strict=True)]
     if not any(problems):
         return Verdict("passed", f"new {what} in each call, for each {each}, in the shares asked for")
-    found = []
-    for mistake in (Mistake(*mistake) for mistake in mistakes):
-        with contextlib.suppress(Exception):  # a mistake that has no answer to some case
-            others = [mistake.answer(*inputs) for _, *inputs in cases]
-            if not any(_uneven(got, other, what) for got, other in zip(drawn, others, strict=True)):
-                found.append(mistake)
+
+    def fits(mistake: Mistake) -> bool:
+        others = [mistake.answer(*inputs) for _, *inputs in cases]
+        return not any(_uneven(got, other, what) for got, other in zip(drawn, others, strict=True))
+
+    found = fitting(mistakes, fits)
     return named(found) if found else wrong(next(filter(None, problems)))
 
 

@@ -4,6 +4,7 @@ A check hands the learner's function several cases (`judge`). For answers with r
 what keeps a notebook safe from a learner's code, `sandbox.py`.
 """
 
+import contextlib
 import copy
 import dis
 import functools
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from ddpm_lib.course import sandbox
 from ddpm_lib.course.sandbox import Judged, Verdict
 
-SECONDS = 10  # that one check may take; a right answer takes a fraction of one
+SECONDS = 10  # a check may take so long; a right answer takes less than a second
 NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
 
 # What an answer becomes, as float64: the array itself, or the arrays of a dict by their names.
@@ -77,7 +78,6 @@ def judge(
     mistakes: tuples (function, diagnosis) or (function, diagnosis, what it has in common with similar ones). One is
     named where the answer equals it on every case. (Its answer may have a shape of its own, and may fail on a case.)
     """
-    mistakes = [Mistake(*mistake) for mistake in mistakes]
     answers = [answer_of(attempt, inputs, name if i else "") for i, (name, *inputs) in enumerate(cases)]
     wanted = [arrays_of(right(*copy.deepcopy(inputs))) for _, *inputs in cases]
 
@@ -86,14 +86,14 @@ def judge(
 
     def fits(mistake: Mistake) -> bool:
         return all(
-            _equals(mistake.answer, inputs, got, equal) for (_, *inputs), got in zip(cases, answers, strict=True)
+            equal(got, arrays_of(mistake.answer(*copy.deepcopy(inputs))))
+            for (_, *inputs), got in zip(cases, answers, strict=True)
         )
 
     is_right = [equal(got, want) for got, want in zip(answers, wanted, strict=True)]
     if all(is_right):
         return Verdict("passed", f"right {listed(name for name, *_ in cases)}")
-    found = [mistake for mistake in mistakes if fits(mistake)]
-    if found:
+    if found := fitting(mistakes, fits):
         return named(found)
     first = is_right.index(False)
     name, *inputs = cases[first]
@@ -107,6 +107,16 @@ def judge(
 def wrong(text: str) -> Verdict:
     """A verdict that measures what is wrong, without a name for it."""
     return Verdict("wrong", text)
+
+
+def fitting(mistakes: Sequence[Mistake | tuple], fits: Callable[[Mistake], bool]) -> list[Mistake]:
+    """The mistakes that fit. A mistake that has no answer to some case, and fails there, doesn't."""
+    found = []
+    for mistake in (Mistake(*mistake) for mistake in mistakes):
+        with contextlib.suppress(Exception):
+            if fits(mistake):
+                found.append(mistake)
+    return found
 
 
 def named(found: Sequence[Mistake]) -> Verdict:
@@ -132,7 +142,7 @@ def answer_of(attempt: Callable, inputs: Sequence[object], case: str = "", finit
         inspect.signature(attempt).bind(*given)
     except TypeError as error:
         raise Judged(wrong(f"your function should take the {len(given)} inputs of the stub: {error}")) from None
-    except ValueError:  # a built-in one, which doesn't tell
+    except ValueError:  # a built-in function doesn't say what it takes
         pass
     try:
         got = attempt(*given)
@@ -187,7 +197,7 @@ def unchanged(before: object, after: object) -> bool:
 def _parameter(attempt: Callable, i: int) -> str:
     try:
         return f"`{list(inspect.signature(attempt).parameters)[i]}`"
-    except (TypeError, ValueError, IndexError):  # a built-in, or *inputs
+    except (TypeError, ValueError, IndexError):  # a built-in function, or *inputs
         return f"input {i + 1}"
 
 
@@ -221,7 +231,7 @@ def _array(got: object, where: str = "") -> np.ndarray:
         return array
     except Judged:
         raise
-    except Exception:  # whatever it is, it is no numbers; numpy and torch raise many kinds of errors here
+    except Exception:  # these are no numbers; numpy and torch raise many kinds of errors here
         message = f"the answer {where} ".rstrip() + f" should be a tensor or a number, got {type(got).__name__}"
         if isinstance(got, list | tuple) and all(isinstance(value, Tensor) for value in got):
             message += f" of {len(got)} tensors: return one (torch.stack makes one of several alike)"
@@ -265,13 +275,6 @@ def same(got: Arrays, want: Arrays, rtol: float = 1e-4, atol: float = 1e-4) -> b
         if not (near | (a == b) | ((a != a) & (b != b))).all():
             return False
     return True
-
-
-def _equals(function: Callable, inputs: Sequence[object], got: Arrays, equal: Callable) -> bool:
-    try:
-        return equal(got, arrays_of(function(*copy.deepcopy(inputs))))
-    except Exception:  # a mistake that has no answer to this case
-        return False
 
 
 NOT_FINITE = "the answer holds nan or inf: a division by 0, or the root of a negative number?"

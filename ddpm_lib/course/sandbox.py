@@ -24,8 +24,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-CHARACTERS = 2000  # that a learner's code may print during one check
-PACKAGE = os.path.dirname(os.path.dirname(__file__))  # all of ddpm_lib, whichever of its files an exception passes
+CHARACTERS = 2000  # during one check, a learner's code may print so many
+PACKAGE = os.path.dirname(os.path.dirname(__file__))  # the whole of ddpm_lib: no line in it is the learner's
 NOT_THE_LEARNERS = (PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
 # What these owners called by which name when the course was imported. (torch.Tensor inherits most of its methods.)
@@ -58,7 +58,7 @@ class Judged(Exception):
 
 
 class _GivenUp(SystemExit):
-    """Ends a thread that took too long. `except Exception` doesn't catch it, and threads die of it silently."""
+    """Ends a thread that took too long. `except Exception` doesn't catch it, and the thread ends without a message."""
 
 
 class _Output(io.TextIOBase):
@@ -140,7 +140,7 @@ def run(work: Callable[[], Verdict], seconds: float) -> Verdict:
             outcome.append(context.run(work))
         except Judged as judged:
             outcome.append(judged.verdict)
-        except BaseException as error:  # exit() in a learner's code, too
+        except BaseException as error:  # also exit() in a learner's code
             outcome.append(_crash(error))
 
     thread = threading.Thread(target=worker, name="exercise", daemon=True)
@@ -150,7 +150,7 @@ def run(work: Callable[[], Verdict], seconds: float) -> Verdict:
         late = thread.is_alive()
         where = _line(traceback.extract_stack(sys._current_frames().get(thread.ident))) if late else ""
     finally:
-        for _ in range(20):  # a bare except catches even this, so ask more than once
+        for _ in range(20):  # a bare except catches even this, so it is raised again
             if not thread.is_alive():
                 break
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_GivenUp))
@@ -174,7 +174,7 @@ def _crash(error: BaseException) -> Verdict:
 
 
 def _line(frames: list[traceback.FrameSummary]) -> str:
-    """The deepest line that is neither this package's nor a library's: the learner's own."""
+    """The deepest line that is neither of this package nor of a library: a line of the learner."""
     own = [f for f in frames if not f.filename.startswith((*NOT_THE_LEARNERS, "<frozen"))]
     if not own:
         return ""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from ddpm_lib.course.chance import UNIFORM, Law, judge_draw
-from ddpm_lib.course.checks.shared import images
+from ddpm_lib.course.checks.shared import cases_over_w, images
 from ddpm_lib.course.exercise import Verdict, check, judge
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -41,14 +41,7 @@ def guided_noise(attempt: Callable) -> Verdict:
         ),
         (lambda c, u, w: guided(c, u, w) / (1 + 2 * w), "the weights 1 + w and −w sum to 1 already: don't divide"),
     ]
-    weights = {"on random inputs": float(torch.rand(()) * 3 + 1.3), "at w = 0.5": 0.5, "at w = 8": 8, "at w = 0": 0,
-               "at w = −1": -1, "at w = −0.5": -0.5}  # fmt: skip
-    cases = [(name, *torch.randn(2, 4, 1, 28, 28), w) for name, w in weights.items()]
-    cases += [
-        ("for a batch of 1", *torch.randn(2, 1, 1, 28, 28), 2.0),
-        ("at w = 0", *torch.randn(2, 2, 1, 28, 28), 0.0),
-    ]
-    return judge(attempt, guided, mistakes, cases)
+    return judge(attempt, guided, mistakes, cases_over_w())
 
 
 @check

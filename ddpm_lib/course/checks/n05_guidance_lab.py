@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from ddpm_lib.course.checks.shared import cases_over_w
 from ddpm_lib.course.exercise import Verdict, check, judge
 
 
@@ -37,14 +38,7 @@ def guidance_push(attempt: Callable) -> Verdict:
         (lambda c, u, w: push(c, u, w).clamp(-1, 1), "you clip to [−1, 1]: pixels end there, noise doesn't"),
         (lambda c, u, w: 0 * c, "you add nothing, whatever w is"),
     ]
-    weights = {"on random inputs": float(torch.rand(()) * 3 + 1.3), "at w = 0.5": 0.5, "at w = 1": 1.0, "at w = 8": 8,
-               "at w = 0": 0.0, "at w = −1": -1, "at w = −0.75": -0.75}  # fmt: skip
-    cases = [(name, *torch.randn(2, 4, 1, 28, 28), w) for name, w in weights.items()]
-    cases += [
-        ("for a batch of 1", *torch.randn(2, 1, 1, 28, 28), 2.0),
-        ("at w = 0", *torch.randn(2, 2, 1, 28, 28), 0),
-    ]
-    return judge(attempt, push, mistakes, cases)
+    return judge(attempt, push, mistakes, cases_over_w())
 
 
 @check
