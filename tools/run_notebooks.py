@@ -147,7 +147,9 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
     notebook.metadata["language_info"].pop("version", None)
     for cell in notebook.cells:
-        cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+        hidden = {"source_hidden": True} if cell.metadata.get("jupyter", {}).get("source_hidden") else {}
+        kept = {"jupyter": hidden, "tags": cell.metadata.get("tags")}
+        cell.metadata = {key: value for key, value in kept.items() if value}
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:  # a widget without its state would show as an error; its text stays
