@@ -18,6 +18,7 @@ from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_mnist
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=40)
 hypothesis.settings.load_profile("repeatable")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about the CPU: they compare with tensors that are there
+os.environ["DDPM_PROGRESS"] = "off"  # what passes in a test isn't the progress of whoever runs it
 torch.backends.mps.is_available = functools.cache(lambda: False)  # torch itself wants it to be cached
 torch.set_num_threads(1)  # networks this small only lose time by sharing
 

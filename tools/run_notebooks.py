@@ -6,6 +6,8 @@
                                                                             from a run; `make figures`
     python tools/run_notebooks.py solved [NOTEBOOK...]                      copies with solved exercises, not executed,
                                                                             into build/solved/
+    python tools/run_notebooks.py release FOLDER [--nbgrader] [NOTEBOOK...] learners' copies: no solutions or outputs
+    python tools/run_notebooks.py grade FOLDER [NOTEBOOK...]                marks.csv, class.html, class.png in FOLDER
 
 A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes to every notebook that has it.
 """
@@ -16,6 +18,7 @@ import base64
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import sys
 import threading
@@ -24,6 +27,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import class_page
+import marks
 import nbformat
 import papermill
 import psutil
@@ -300,10 +305,19 @@ def literal(text: str) -> object:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("course", "store", "figures", "solved"))
+    parser.add_argument("command", choices=("course", "store", "figures", "solved", "release", "grade"))
     parser.add_argument("notebooks", nargs="*")
+    parser.add_argument("--nbgrader", action="store_true", help="release for nbgrader, into a folder of its `source`")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_intermixed_args()
+    os.environ["DDPM_PROGRESS"] = "off"  # what is run here isn't a learner's progress
+    if arguments.command in ("release", "grade"):
+        if not arguments.notebooks:
+            parser.error(f"{arguments.command} needs a FOLDER")
+        folder, names = Path(arguments.notebooks[0]), arguments.notebooks[1:]
+        if arguments.command == "release":
+            return marks.release(find_notebooks(names), folder, arguments.nbgrader)
+        return class_page.write(marks.grade(find_notebooks(names), folder), folder)
     if arguments.command == "figures":
         return figures()
     if arguments.command == "solved":

@@ -4,3 +4,7 @@ from ddpm_lib.extras import needed_by
 
 with needed_by("ddpm_lib.course", "course"):
     import matplotlib  # noqa: F401
+
+from ddpm_lib.course.record import forget_progress, progress
+
+__all__ = ["forget_progress", "progress"]

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddpm_lib.course import sandbox
+from ddpm_lib.course import record, sandbox
 from ddpm_lib.course.sandbox import Judged, Verdict
 
 SECONDS = 10  # a check may take so long; a right answer takes less than a second
 NOT_ATTEMPTED = Verdict("not attempted", "replace None by your code and run the cell and this check again")
 
+STUBS = ("my_", "repaired_")  # how the name of a function begins that is the answer to an exercise
 PASSED: dict[int, Callable] = {}  # the functions that passed a check in this session, by their id
 
 # What an answer becomes, as float64: the array itself, or the arrays of a dict by their names.
@@ -54,6 +55,8 @@ def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdi
             verdict = sandbox.run(functools.partial(function, attempt), SECONDS)
         if verdict.status == "passed":
             PASSED[id(attempt)] = attempt
+            if getattr(attempt, "__name__", "").startswith(STUBS):
+                record.note(function.__name__)
         return verdict
 
     return guarded
