@@ -56,3 +56,13 @@ def run_tests(session: nox.Session, file: Path) -> None:
     session.chdir("notebooks")  # where nbval starts each kernel
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-o", "filterwarnings="]
     session.run("python", "-m", "pytest", *nbval, "-p", "no:cacheprovider", *NOTEBOOKS)
+
+
+@nox.session(python="3.11")
+def nbgrader(session: nox.Session) -> None:
+    """A class marked by nbgrader, whose packages the course doesn't need."""
+    try:
+        session.install("-e", ".[course]", "nbgrader==0.9.6")
+        session.run("python", "tests/tools/nbgrader_round.py")
+    finally:
+        shutil.rmtree(session.virtualenv.location)

@@ -7,7 +7,6 @@ function, and the lines of the notebook that define the names it uses.
 import ast
 import contextlib
 import csv
-import itertools
 import json
 import linecache
 import multiprocessing
@@ -68,12 +67,13 @@ class Mark:
 
 def all_exercises(notebooks: list[Path]) -> list[Exercise]:
     """The exercises of these notebooks, in order, from the calls of their checks."""
-    return [
-        Exercise(path.stem, *CALL.fullmatch(cell.source.strip()).groups())
-        for path in notebooks
-        for before, cell in itertools.pairwise(nbformat.read(path, 4).cells)
-        if CALL.fullmatch(cell.source.strip()) and "Solution</summary>" in before.source
-    ]
+    found = []
+    for path in notebooks:
+        cells = nbformat.read(path, 4).cells
+        for stub, check in zip(cells, cells[2:], strict=False):  # between them stand the hints
+            if "exercise" in stub.metadata.get("tags", []):
+                found.append(Exercise(path.stem, *CALL.fullmatch(check.source.strip()).groups()))
+    return found
 
 
 def release(notebooks: list[Path], folder: Path, nbgrader: bool = False) -> None:

@@ -3,6 +3,7 @@
 nbval executes them as stored (`make test-nbval`); what is here looks at the files and runs papermill.
 """
 
+import ast
 import re
 from pathlib import Path
 
@@ -34,16 +35,22 @@ def text_of(cell):
 
 
 def every_exercise():
-    """(stub's source, solution, check's source) of each exercise, in the order that the reader meets them."""
+    """(imports, stub's source, solution, check's source) of each exercise, in the order that the reader meets them."""
     for path in NOTEBOOKS:
-        for stub, solution, check in run_notebooks.exercises(read(path)):
-            yield pytest.param(stub.source, solution, check.source, id=stub.id)
+        notebook = read(path)
+        code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+        imports = "\n".join(
+            ast.unparse(line) for line in ast.parse(code).body if isinstance(line, ast.Import | ast.ImportFrom)
+        )
+        for stub, solution, check in run_notebooks.exercises(notebook):
+            yield pytest.param(imports, stub.source, solution, check.source, id=stub.id)
 
 
-@pytest.mark.parametrize(("stub", "solution", "check"), list(every_exercise()))
-def test_exercise(stub, solution, check):
+@pytest.mark.parametrize(("imports", "stub", "solution", "check"), list(every_exercise()))
+def test_exercise(imports, stub, solution, check):
     def verdict(source):
         names = {"torch": torch, "F": F, "checks": checks}
+        exec(imports, names)
         exec(source, names)
         return eval(check, names).status
 
@@ -80,6 +87,19 @@ def test_stored_notebook(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_exercises_are_rated_hinted_twice_and_numbered(path):
+    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    rated = re.findall(
+        r"### Exercise (\d+): [^\n]+\n\n\*Difficulty: ((?:[●○] ){2}[●○]) · \d+ minutes?\.\*", "\n".join(texts)
+    )
+    folds = [text for text in texts if "<summary>Solution</summary>" in text]
+    assert [int(number) for number, _ in rated] == list(range(1, len(folds) + 1))
+    assert path.stem == "00_welcome" or "● ● ●" in [difficulty for _, difficulty in rated]
+    for text in folds:
+        assert re.findall(r"<summary>([^<]*)</summary>", text) == ["Hint 1", "Hint 2", "Solution"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_figure_has_alt_text(path):
     pictures = [
         (kind, output)
@@ -107,18 +127,6 @@ def test_solved_copies_have_every_solution_in_its_place(tmp_path, monkeypatch):
             check.outputs, check.execution_count = [], None
         assert read(copy) == stored
         assert not [cell for cell in tagged(read(copy), "exercise") if re.search(r"return None$", cell.source)]
-
-
-@pytest.mark.notebooks
-@pytest.mark.filterwarnings("default")
-def test_a_solved_copy_runs_and_its_check_passes(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "SOLVED", tmp_path)
-    run_notebooks.solved(["00"])
-    papermill.execute_notebook(
-        tmp_path / "00_welcome.ipynb", tmp_path / "executed.ipynb", cwd=NOTEBOOKS[0].parent, progress_bar=False
-    )
-    [(_, _, check)] = run_notebooks.exercises(read(tmp_path / "executed.ipynb"))
-    assert text_of(check).startswith("✓ passed")
 
 
 @pytest.fixture
@@ -217,16 +225,31 @@ OTHER_PARAMETERS = {
 @pytest.mark.notebooks
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("default")
-def test_other_parameters_change_the_result(path, tmp_path):
+def test_a_solved_copy_runs_with_other_parameters_and_uses_the_answers(path, tmp_path, monkeypatch):
     parameters, changed = OTHER_PARAMETERS[path.stem]
     checkpoint = tmp_path / "folder that nobody made" / "ddpm.safetensors"
     if path.stem == "03_training":
         parameters = parameters | {"checkpoint_path": str(checkpoint)}
     if path.stem == "06_morphing":
         parameters = parameters | {"figures_dir": str(checkpoint.parent)}
+    monkeypatch.setattr(run_notebooks, "SOLVED", tmp_path / "solved")
+    run_notebooks.solved([path.name])
     executed = papermill.execute_notebook(
-        path, tmp_path / path.name, parameters, cwd=path.parent, progress_bar=False, execution_timeout=300
+        tmp_path / "solved" / path.name,
+        tmp_path / path.name,
+        parameters,
+        cwd=path.parent,
+        progress_bar=False,
+        execution_timeout=300,
     )
+    for _, _, check in run_notebooks.exercises(executed):
+        assert text_of(check).startswith("✓ passed"), check.source
+    uses = [cell for cell in executed.cells if cell.cell_type == "code" and re.search(r"\buse\(", cell.source)]
+    assert uses or path.stem == "00_welcome"
+    for cell in uses:
+        assert ": yours\n" in text_of(cell), cell.id
+        assert "the library's" not in text_of(cell), cell.id
+
     stored = {cell.id: text_of(cell) for cell in read(path).cells}
     different = {cell.id for cell in executed.cells if cell.id in stored and text_of(cell) != stored[cell.id]}
     if changed:
