@@ -1,4 +1,4 @@
-"""A round with nbgrader: release, hand in, autograde; its points must be the verdicts of `grade`. noxfile.py runs it."""
+"""A round with nbgrader: release, hand in, autograde; its points must be what `grade` says. noxfile.py runs it."""
 
 import csv
 import os
