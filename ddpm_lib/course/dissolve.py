@@ -1,6 +1,6 @@
 """How a digit dissolves: what notebook 01 calls until an answer of the learner has passed, and its strips of digits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ddpm_lib.course.plots import BLUE, INK, ORANGE, digits, figure, styled
+from ddpm_lib.course.plots import BLUE, INK, ORANGE, digits, figure, show, styled
 from ddpm_lib.data import to_unit
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -28,6 +28,14 @@ def chain(x_0: Tensor, beta: Tensor, z: Tensor) -> Tensor:
 def jump(x_0: Tensor, alpha_bar_t: Tensor, eps: Tensor) -> Tensor:
     """x_t in one jump, from ᾱ_t itself (DDPM, equation 4). x_0, eps: (B, 1, H, W). alpha_bar_t: (B, 1, 1, 1)."""
     return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+
+
+def jumps(jump: Callable, x_0: Tensor, alpha_bar: Tensor, eps: Tensor) -> Tensor:
+    """One jump for each ᾱ, all with the same noise: (n, 1, 1, 28, 28).
+
+    jump: of the form of the function above. x_0, eps: (1, 1, 28, 28). alpha_bar: (n,).
+    """
+    return torch.stack([jump(x_0, level, eps) for level in alpha_bar.view(-1, 1, 1, 1, 1)])
 
 
 def half_noise_time(schedule: NoiseSchedule) -> int:
@@ -62,25 +70,40 @@ def told_apart(schedule: NoiseSchedule, x_0: Tensor, generator: torch.Generator)
     return ((training > threshold).float().mean() + (sampling <= threshold).float().mean()).item() / 2
 
 
-@styled
-def film(
+def show_film(
     frames: Tensor,
     times: Sequence[int],
+    alt: str,
     names: Sequence[str] = (),
-    marked: Collection[tuple[int, int]] = (),
+    marked: Sequence[int] = (),
     tile: float = 0.7,
-) -> Figure:
-    """Film strips below each other, a column for each time.
+) -> None:
+    """Display film strips below each other, a column for each time.
 
     frames: (times, strips, 1, 28, 28) in [−1, 1]; values beyond are drawn as black and white. names: of the strips.
-    marked: (strip, time) of the pictures to put a frame around.
+    marked: a time for each strip; the first picture at or after it gets a frame.
     """
-    columns = [f"t={t}" for t in times]
-    fig = digits(to_unit(frames.transpose(0, 1)), list(names) or None, columns, tile=tile)
-    for strip, time in marked:
-        corner = (times.index(time) * 30 + 0.3, strip * 30 + 0.3)
-        fig.axes[0].add_patch(Rectangle(corner, 28.4, 28.4, fill=False, edgecolor=ORANGE, linewidth=2.5))
-    return fig
+    fig = digits(to_unit(frames.transpose(0, 1)), list(names) or None, [f"t={t}" for t in times], tile=tile)
+    size = frames.shape[-1] + 2  # in the figure, a picture and the gap to the next one
+    for strip, time in enumerate(marked):
+        column = next((i for i, t in enumerate(times) if t >= time), len(times) - 1)
+        corner = (column * size + 0.3, strip * size + 0.3)
+        fig.axes[0].add_patch(Rectangle(corner, size - 1.6, size - 1.6, fill=False, edgecolor=ORANGE, linewidth=2.5))
+    show(fig, alt)
+
+
+def averages(schedules: dict[str, NoiseSchedule], x_0: Tensor, counts: Sequence[int], noise: Tensor) -> Figure:
+    """Averages of many x_T of one digit, a row for each schedule; what is left of the digit stays, the noise shrinks.
+
+    x_0: (1, 1, 28, 28). counts: how many x_T are averaged, a column each. noise: (max(counts), 1, 28, 28).
+    """
+    rows = []
+    for schedule in schedules.values():
+        x_T = schedule.add_noise(x_0.expand_as(noise), torch.full((len(noise),), schedule.T), noise)
+        rows.append(torch.stack([x_T[:n].mean(dim=0) for n in counts]))
+    loudest = max(float(schedule.levels(torch.tensor([schedule.T]))[0]) for schedule in schedules.values())
+    contrast = max(loudest, 0.05)  # this value is drawn white
+    return digits(to_unit(torch.stack(rows) / contrast), list(schedules), [f"n={n:,}" for n in counts], tile=0.9)
 
 
 @styled
