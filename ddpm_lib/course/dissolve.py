@@ -92,10 +92,17 @@ def show_film(
     show(fig, alt)
 
 
-def averages(schedules: dict[str, NoiseSchedule], x_0: Tensor, counts: Sequence[int], noise: Tensor) -> Figure:
+def contrast_up(frames: Tensor) -> Tensor:
+    """Each picture (times, strips, 1, 28, 28) as it is, but stretched until its largest value is ±1."""
+    return frames / frames.abs().amax(dim=(2, 3, 4), keepdim=True)
+
+
+def averages(
+    schedules: dict[str, NoiseSchedule], x_0: Tensor, noise: Tensor, counts: Sequence[int] = (1, 10, 100, 1000, 10_000)
+) -> Figure:
     """Averages of many x_T of one digit, a row for each schedule; what is left of the digit stays, the noise shrinks.
 
-    x_0: (1, 1, 28, 28). counts: how many x_T are averaged, a column each. noise: (max(counts), 1, 28, 28).
+    x_0: (1, 1, 28, 28). noise: (max(counts), 1, 28, 28). counts: how many x_T are averaged, a column each.
     """
     rows = []
     for schedule in schedules.values():
@@ -121,10 +128,10 @@ def way_back(x_t: float, betas: dict[str, float], std: float = 0.25) -> Figure:
         axes.fill_between(x, after / after.max(), color=BLUE, alpha=0.35, linewidth=0)
         axes.plot(x, after / after.max(), color=BLUE)
         axes.plot([x_t], [0], "^", color=ORANGE, markersize=9, clip_on=False)
-        axes.set(title=title, xlabel="value of the pixel", yticks=[], ylim=(0, 1.25))
+        axes.set(title=title, xlabel="value of the pixel", yticks=[], ylim=(0, 1.2))
         axes.spines["left"].set_visible(False)
         axes.grid(False)
     row[0].annotate("before the step", (-1, 1), xytext=(0, 4), textcoords="offset points", ha="center")
-    row[0].annotate("seen: $x_t$", (x_t, 0), xytext=(-9, 5), textcoords="offset points", ha="right", color=ORANGE)
+    row[-1].annotate("seen now", (0.05, 0), xytext=(0, 14), textcoords="offset points", ha="center", color=ORANGE)
     row[-1].annotate("where it was", (1, 1), xytext=(0, 4), textcoords="offset points", ha="center", color=BLUE)
     return fig
