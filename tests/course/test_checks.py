@@ -118,11 +118,35 @@ def entropy(p):
     return torch.special.entr(p).sum(dim=-1)
 
 
+def one_step(x, inputs):
+    b, z = inputs
+    return (1 - b) ** 0.5 * x + b**0.5 * z
+
+
+def walked_with(x, beta, z, step=lambda x, b, z: one_step(x, (b, z))):
+    states = [x]
+    for b, z_t in zip(beta, z, strict=True):
+        states.append(step(states[-1], b, z_t))
+    return torch.stack(states)
+
+
+def quotients(bar):
+    return 1 - torch.cat([bar[:1], bar[1:] / bar[:-1]])
+
+
 RIGHT = {
     "rescale": [lambda x: x * 2 - 1, lambda x: (x - 0.5) / 0.5],
     "add_noise": [
         lambda x, a, e: torch.sqrt(a) * x + torch.sqrt(1 - a) * e,
         lambda x, a, e: (x.double() * a**0.5 + e * (1 - a) ** 0.5).float(),
+    ],
+    "forward_chain": [
+        lambda x, b, z: torch.stack(list(itertools.accumulate(zip(b, z, strict=True), one_step, initial=x))),
+        lambda x, b, z: walked_with(x, b, z, lambda x, b, z: torch.cos(b.sqrt().asin()) * x + b**0.5 * z),
+    ],
+    "straight_log_snr": [
+        lambda T, a, b: quotients(torch.linspace(a, b, T).double().sigmoid()),
+        lambda T, a, b: quotients(1 / (1 + torch.exp(-torch.linspace(a, b, T, dtype=torch.float64)))),
     ],
     "half_noise_time": [
         counted(lambda schedule, t: 1 - schedule.alpha_bar[t] >= 0.5),
@@ -221,6 +245,20 @@ MISTAKES = {
         "the noise is missing": lambda x, a, e: torch.sqrt(a) * x,
         "the noise is subtracted": lambda x, a, e: torch.sqrt(a) * x - torch.sqrt(1 - a) * e,
         "x_0 isn't scaled down": lambda x, a, e: x + torch.sqrt(1 - a) * e,
+    },
+    "forward_chain": {
+        "take the root": lambda x, b, z: walked_with(x, b, z, lambda x, b, z: torch.sqrt(1 - b) * x + b * z),
+        "its root is missing": lambda x, b, z: walked_with(x, b, z, lambda x, b, z: (1 - b) * x + torch.sqrt(b) * z),
+        "the noise is missing": lambda x, b, z: walked_with(x, b, z, lambda x, b, z: torch.sqrt(1 - b) * x),
+        "x_0 itself is missing": lambda x, b, z: walked_with(x, b, z)[1:],
+        "that is x_n alone": lambda x, b, z: walked_with(x, b, z)[-1],
+        "the same noise": lambda x, b, z: walked_with(x, b, z[:1].expand_as(z)),
+    },
+    "straight_log_snr": {
+        "that is α_t": lambda T, a, b: 1 - quotients(torch.sigmoid(torch.linspace(a, b, T))),
+        "that is 1 − ᾱ_t": lambda T, a, b: torch.sigmoid(-torch.linspace(a, b, T)),
+        "β_1 is missing": lambda T, a, b: quotients(torch.sigmoid(torch.linspace(a, b, T)))[1:],
+        "first and last are swapped": lambda T, a, b: quotients(torch.sigmoid(torch.linspace(b, a, T))),
     },
     "half_noise_time": {
         "the share that a single step keeps": counted(lambda s, t: 1 - s.alpha[t] >= 0.5),

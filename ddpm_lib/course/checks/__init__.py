@@ -5,7 +5,13 @@ answer and with the mistakes that people make. It never raises: it returns a `Ve
 """
 
 from ddpm_lib.course.checks.n00_welcome import rescale
-from ddpm_lib.course.checks.n01_forward_process import add_noise, half_noise_time, shift_log_snr
+from ddpm_lib.course.checks.n01_forward_process import (
+    add_noise,
+    forward_chain,
+    half_noise_time,
+    shift_log_snr,
+    straight_log_snr,
+)
 from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, training_times
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise
@@ -30,6 +36,7 @@ __all__ = [
     "ddim_step",
     "eps_from_v",
     "fid_infinity",
+    "forward_chain",
     "guidance_push",
     "guided_noise",
     "half_noise_time",
@@ -47,6 +54,7 @@ __all__ = [
     "shift_log_snr",
     "smallest_w",
     "soft_label",
+    "straight_log_snr",
     "time_steps",
     "training_times",
     "w_of_scale",

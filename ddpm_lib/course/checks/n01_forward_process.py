@@ -1,12 +1,105 @@
 """Checks of notebook 01, The forward process."""
 
+import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 
 from ddpm_lib.course.checks.shared import images
 from ddpm_lib.course.exercise import Verdict, check, judge
 from ddpm_lib.schedule import NoiseSchedule
+
+
+@check
+def forward_chain(attempt: Callable) -> Verdict:
+    """attempt(x_0 (B, 1, H, W), beta (n,), z (n, B, 1, H, W)) → x_0, x_1, … x_n, (n + 1, B, 1, H, W)."""
+
+    def step(x, b, z):
+        return (1 - b).sqrt() * x + b.sqrt() * z
+
+    def walk(step=step, noise=lambda z, i: z[i]):
+        """A chain with this step, whose noise in step i + 1 is noise(z, i)."""
+
+        def states(x_0, beta, z):
+            found = [x_0]
+            for i, b in enumerate(beta):
+                found.append(step(found[-1], b, noise(z, i)))
+            return torch.stack(found)
+
+        return states
+
+    def from_x_0(x_0, beta, z):
+        return torch.stack([x_0, *(step(x_0, b, z_t) for b, z_t in zip(beta, z, strict=True))])
+
+    def jumps(x_0, beta, z):
+        a = (1 - beta).cumprod(0)
+        return torch.stack([x_0, *(step(x_0, 1 - bar, z_t) for bar, z_t in zip(a, z, strict=True))])
+
+    right = walk()
+    variance = "your noise has standard deviation β_t: that is its variance, take the root"
+    mistakes = [
+        (walk(lambda x, b, z: (1 - b).sqrt() * x + b * z), variance),
+        (walk(lambda x, b, z: (1 - b) * x + b.sqrt() * z), "you shrink by 1 − β_t: its root is missing"),
+        (walk(lambda x, b, z: (1 - b) * x + b * z), "both roots are missing: of 1 − β_t and of β_t"),
+        (
+            walk(lambda x, b, z: x + b.sqrt() * z),
+            "you don't shrink: without the factor √(1 − β_t) the numbers grow with every step",
+        ),
+        (
+            walk(lambda x, b, z: x + b * z),
+            "you don't shrink by √(1 − β_t), and the noise needs the root of β_t, its variance",
+        ),
+        (walk(lambda x, b, z: (1 - b).sqrt() * x), "the noise is missing: that only shrinks the digit"),
+        (
+            walk(lambda x, b, z: b.sqrt() * x + (1 - b).sqrt() * z),
+            "the two factors are swapped: a step keeps nearly all",
+        ),
+        (walk(lambda x, b, z: b * x + (1 - b) * z), "the two factors are swapped, and their roots are missing"),
+        (walk(lambda x, b, z: (1 - b.sqrt()) * x + b.sqrt() * z), "you shrink by 1 − √β_t; it is √(1 − β_t)"),
+        (
+            walk(lambda x, b, z: (1 - b).sqrt() * (x + b.sqrt() * z)),
+            "you shrink the noise too: shrink first, then add noise of variance β_t",
+        ),
+        (walk(lambda x, b, z: (1 - b).sqrt() * x - b.sqrt() * z), "you subtract the noise: a step adds it"),
+        (
+            walk(lambda x, b, z: (1 - b).sqrt() * x + z),
+            "the noise level √β_t is missing: you add noise of variance 1 in every step",
+        ),
+        (walk(lambda x, b, z: (1 - b) ** 2 * x + b**2 * z), "you took squares where square roots belong"),
+        (
+            walk(lambda x, b, z: (1 + b).sqrt() * x + b.sqrt() * z),
+            "you multiply by √(1 + β_t): a step shrinks, 1 − β_t",
+        ),
+        (walk(lambda x, b, z: step(x, b, z).clamp(-1, 1)), "you clip to [−1, 1]: noisy pixels may lie outside"),
+        (walk(noise=lambda z, i: z[0]), "every step gets the same noise, z[0]: step i + 1 has its own, z[i]"),
+        (walk(noise=lambda z, i: z[-1]), "every step gets the same noise, z[−1]: step i + 1 has its own, z[i]"),
+        (from_x_0, "each step starts from x_0 again: it should start where the step before it ended"),
+        (jumps, "you jump from x_0 to each x_t, with new noise each time: in a chain, x_t comes from x_{t−1}"),
+        (lambda x, b, z: right(x, b.flip(0), z), "you take the β from the back: the first step has β_1, beta[0]"),
+        (lambda x, b, z: right(x, b, z)[1:], "x_0 itself is missing: it is the first of the n + 1 states"),
+        (lambda x, b, z: right(x, b, z)[:-1], "the last step is missing: there are n of them, and n + 1 states"),
+        (lambda x, b, z: right(x, b, z)[-1], "that is x_n alone: keep every state, from x_0 on"),
+        (lambda x, b, z: right(x, b, z).transpose(0, 1), "time is your second dimension: it should be the first"),
+        (
+            lambda x, b, z: right(x, b, z)[-1:].expand(len(b) + 1, *x.shape),
+            "all your states are the last one: you change one tensor in place, and store it again and again",
+        ),
+    ]
+    course = NoiseSchedule.cosine(T=int(torch.randint(100, 400, ())), shift=1.5).beta[1:]
+    inputs = {
+        "on random inputs": (torch.rand(7) * 0.5 + 0.01, (3, 1, 28, 28)),
+        "for a batch of 1": (torch.rand(4) * 0.5 + 0.01, (1, 1, 28, 28)),
+        "for a single step": (torch.rand(1) * 0.5 + 0.3, (2, 1, 28, 28)),
+        "for the linear schedule": (NoiseSchedule.linear(T=500).beta[1:], (2, 1, 4, 4)),
+        "for two pixels side by side": (torch.rand(20) * 0.1 + 0.01, (6, 1, 1, 2)),
+        "for the course's schedule": (course, (2, 1, 3, 3)),
+    }
+    cases = [
+        (name, torch.rand(shape) * 2 - 1, beta.clone(), torch.randn(len(beta), *shape))
+        for name, (beta, shape) in inputs.items()
+    ]
+    return judge(attempt, right, mistakes, cases)
 
 
 @check
@@ -207,3 +300,82 @@ def shift_log_snr(attempt: Callable) -> Verdict:
         ("at a negative shift", table(20), -2 * shift),
     ]
     return judge(attempt, shifted, mistakes, cases)
+
+
+@check
+def straight_log_snr(attempt: Callable) -> Verdict:
+    """attempt(T, first, last) → β_1 … β_T, (T,), whose log-SNR falls in a straight line from first to last."""
+
+    def line(T, first, last):
+        return torch.linspace(first, last, T, dtype=torch.float64)
+
+    def of(log_bar):
+        """β from log ᾱ_1 … log ᾱ_T."""
+        return -torch.expm1(log_bar.diff(prepend=torch.zeros(1)))
+
+    def beta(T, first, last):
+        return of(F.logsigmoid(line(T, first, last)))
+
+    def bar(*inputs):
+        return line(*inputs).sigmoid()
+
+    missing = "β_1 is missing: the first step comes from ᾱ_0 = 1"
+    mistakes = [
+        (lambda *i: 1 - beta(*i), "that is α_t, the share that a step keeps; β_t is the rest"),
+        (bar, "that is ᾱ_t: the product of all α up to t. Which factor comes with step t?"),
+        (lambda *i: 1 - bar(*i), "that is 1 − ᾱ_t, the noise of all steps up to t; β_t is that of one step"),
+        (line, "that is the log-SNR itself: the way to ᾱ_t, and from there to β_t, is missing"),
+        (
+            lambda *i: -F.pad(bar(*i), (1, 0), value=1.0).diff(),
+            "that is the difference of two neighbours ᾱ; ᾱ_t is a product, so take a quotient",
+        ),
+        (lambda *i: 1 - 1 / (1 - beta(*i)), "your quotient is upside down: α_t is ᾱ_t/ᾱ_{t−1}"),
+        (lambda *i: beta(*i)[1:], missing),
+        (lambda *i: F.pad(beta(*i)[1:], (1, 0)), "your β_1 is 0, but the first step adds noise too: ᾱ_0 is 1"),
+        (lambda *i: F.pad(beta(*i), (1, 0)), "there is an entry for t = 0: asked for are β_1 … β_T, T numbers"),
+        (lambda T, a, b: beta(T, b, a), "first and last are swapped: the log-SNR should fall"),
+        (lambda *i: beta(*i).flip(0), "back to front: β_1 comes first"),
+        (
+            lambda *i: -torch.log1p(-beta(*i)),
+            "that is −log α_t: close to β_t where β_t is small, but β_t is 1 − α_t",
+        ),
+        (lambda *i: beta(*i).sqrt(), "that is √β_t: no root here"),
+        (
+            lambda *i: 1 - (1 - beta(*i)).sqrt(),
+            "that is 1 − √α_t: no root here, ᾱ_t is the product of the α themselves",
+        ),
+        (lambda *i: of(-F.softplus(line(*i))), "your SNR is upside down: it is signal over noise, ᾱ/(1 − ᾱ)"),
+        (lambda *i: of(line(*i)), "you took the SNR for ᾱ_t: solve SNR = ᾱ/(1 − ᾱ) for ᾱ"),
+        (
+            lambda *i: of(F.logsigmoid(line(*i) * math.log(10))),
+            "you took powers of 10; log is the natural logarithm",
+        ),
+        (
+            lambda *i: of(F.logsigmoid(2 * line(*i))),
+            "you took the log-SNR for that of the levels: ᾱ/(1 − ᾱ) has no root",
+        ),
+        (
+            lambda T, a, b: of(F.logsigmoid(line(T + 1, a, b)[1:])),
+            "your line begins one step before t = 1: asked for is first at t = 1",
+        ),
+        (
+            lambda T, a, b: of(F.logsigmoid(line(T + 1, a, b)[:-1])),
+            "your line doesn't reach last: asked for is last at t = T",
+        ),
+        (
+            lambda T, a, b: of(torch.linspace(*torch.tensor([a, b]).double().sigmoid(), T, dtype=torch.float64).log()),
+            "your ᾱ falls in a straight line; the log-SNR should",
+        ),
+        (
+            lambda T, a, b: torch.linspace(1e-4, 0.02, T),
+            "that is the linear schedule: its β is a straight line, here the log-SNR should be one",
+        ),
+    ]
+    some = int(torch.randint(20, 300, ()))
+    cases = [
+        ("for random ends", some, float(torch.rand(()) * 4 + 4), float(-torch.rand(()) * 6 - 3)),
+        ("for T = 500, from 9 to −9", 500, 9.0, -9.0),
+        ("for T = 2", 2, 3.0, -2.0),
+        ("for ends as whole numbers", 30, 5, -6),
+    ]
+    return judge(attempt, beta, mistakes, cases, rtol=1e-3, atol=1e-5)

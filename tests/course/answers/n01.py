@@ -118,6 +118,160 @@ def left_below(alpha_bar, shift):
     return None
 
 
+def walk(x_0, beta, z):
+    x, states = x_0, [x_0]
+    for i in range(len(beta)):
+        x = torch.sqrt(1 - beta[i]) * x + torch.sqrt(beta[i]) * z[i]
+        states.append(x)
+    return torch.stack(states)
+
+
+def walk_into_a_table(x_0, beta, z):
+    states = torch.empty(len(beta) + 1, *x_0.shape)
+    states[0] = x_0
+    for t in range(1, len(beta) + 1):
+        states[t] = (1 - beta[t - 1]) ** 0.5 * states[t - 1] + beta[t - 1] ** 0.5 * z[t - 1]
+    return states
+
+
+def walk_in_numpy(x_0, beta, z):
+    states = [x_0.numpy()]
+    for b, noise in zip(beta.numpy(), z.numpy(), strict=True):
+        states.append(np.sqrt(1 - b) * states[-1] + np.sqrt(b) * noise)
+    return np.stack(states)
+
+
+def walk_as_angles(x_0, beta, z):
+    states, angles = [x_0], torch.asin(beta.sqrt())
+    for angle, noise in zip(angles, z, strict=True):
+        states.append(states[-1] * torch.cos(angle) + noise * torch.sin(angle))
+    return torch.stack(states).tolist()
+
+
+def walk_by_recursion(x_0, beta, z):
+    if len(beta) == 0:
+        return x_0[None]
+    before = walk_by_recursion(x_0, beta[:-1], z[:-1])
+    last = torch.lerp(before[-1], z[-1], 0.0) * (1 - beta[-1]).sqrt() + beta[-1].sqrt() * z[-1]
+    return torch.cat([before, last[None]])
+
+
+def walk_by_products(x_0, beta, z):
+    """All at once: x_t/√ᾱ_t is x_0 plus a running sum. float64, because ᾱ gets small."""
+    shape = (-1, *[1] * x_0.ndim)
+    root = (1 - beta.double()).cumprod(0).sqrt().view(shape)
+    rest = (beta.double().sqrt().view(shape) * z / root).cumsum(0)
+    return torch.cat([x_0[None].double(), root * (x_0 + rest)])
+
+
+def walk_in_place(x_0, beta, z):
+    x = x_0.clone()
+    states = [x.clone()]
+    for b, noise in zip(beta, z, strict=True):
+        x *= (1 - b).sqrt()
+        x += b.sqrt() * noise
+        states.append(x.clone())
+    return torch.stack(states)
+
+
+def walked(step, first=True, stack=torch.stack):
+    """A chain whose step is step(x, β_t, z_t, i, x_0, z)."""
+
+    def attempt(x_0, beta, z):
+        x, states = x_0, [x_0] if first else []
+        for i, b in enumerate(beta):
+            x = step(x, b, z[i], i, x_0, z)
+            states.append(x)
+        return stack(states)
+
+    return attempt
+
+
+def right_step(x, b, z_t, *_):
+    return (1 - b).sqrt() * x + b.sqrt() * z_t
+
+
+def stores_one_tensor(x_0, beta, z):
+    x = x_0.clone()
+    states = [x]
+    for b, noise in zip(beta, z, strict=True):
+        x *= (1 - b).sqrt()
+        x += b.sqrt() * noise
+        states.append(x)
+    return torch.stack(states)
+
+
+def changes_x_0(x_0, beta, z):
+    states = [x_0.clone()]
+    for b, noise in zip(beta, z, strict=True):
+        x_0 *= (1 - b).sqrt()
+        x_0 += b.sqrt() * noise
+        states.append(x_0.clone())
+    return torch.stack(states)
+
+
+def returns_in_the_chain(x_0, beta, z):
+    states = [x_0]
+    for b, noise in zip(beta, z, strict=True):
+        states.append((1 - b).sqrt() * states[-1] + b.sqrt() * noise)
+        return torch.stack(states)
+
+
+def forgets_the_last(x_0, beta, z):
+    states = [x_0]
+    for i in range(len(beta) - 1):
+        states.append(right_step(states[-1], beta[i], z[i]))
+    return torch.stack(states)
+
+
+def line(T, first, last):
+    return torch.linspace(first, last, T, dtype=torch.float64)
+
+
+def bars(T, first, last):
+    return torch.cat([torch.ones(1), torch.sigmoid(line(T, first, last))])
+
+
+def beta_by_loop(T, first, last):
+    before, betas = 1.0, []
+    for i in range(T):
+        log_snr = first + (last - first) * i / (T - 1)
+        bar = np.exp(log_snr) / (1 + np.exp(log_snr))
+        betas.append(1 - bar / before)
+        before = bar
+    return betas
+
+
+def beta_in_numpy(T, first, last):
+    bar = 1 / (1 + np.exp(-np.linspace(first, last, T)))
+    alpha = bar.copy()
+    alpha[1:] = bar[1:] / bar[:-1]
+    return 1 - alpha
+
+
+def beta_by_logs(T, first, last):
+    log_bar = torch.nn.functional.logsigmoid(torch.linspace(first, last, T))
+    return 1 - torch.exp(torch.cat([log_bar[:1], log_bar[1:] - log_bar[:-1]]))
+
+
+def beta_of_ratios(T, first, last):
+    bar = torch.sigmoid(torch.linspace(first, last, T))
+    return 1 - bar / torch.nn.functional.pad(bar[:-1], (1, 0), value=1.0)
+
+
+def beta_of_differences(T, first, last):
+    bar = bars(T, first, last)
+    return (bar[:-1] - bar[1:]) / bar[:-1]
+
+
+def beta_by_index(T, first, last):
+    bar = torch.ones(T + 1)
+    for t in range(1, T + 1):
+        snr = torch.tensor(first + (t - 1) * (last - first) / (T - 1), dtype=torch.float32).exp()
+        bar[t] = snr / (1 + snr)
+    return 1 - bar[1:] / bar[:-1]
+
+
 RIGHT = {
     "add_noise": [
         jump,
@@ -156,9 +310,88 @@ RIGHT = {
         shift_in_numpy,
         shift_but_0,
     ],
+    "forward_chain": [
+        walk,
+        walk_into_a_table,
+        walk_in_numpy,
+        walk_as_angles,
+        walk_by_recursion,
+        walk_by_products,
+        walk_in_place,
+        lambda x, b, z: walk(x.double(), b.double(), z.double()),
+        lambda x, b, z: list(walk(x, b, z).numpy()),
+    ],
+    "straight_log_snr": [
+        lambda T, a, b: 1 - bars(T, a, b)[1:] / bars(T, a, b)[:-1],
+        beta_by_loop,
+        beta_in_numpy,
+        beta_by_logs,
+        beta_of_ratios,
+        beta_of_differences,
+        beta_by_index,
+        lambda T, a, b: (1 - bars(T, a, b)[1:] / bars(T, a, b)[:-1]).clamp(max=0.999),
+        lambda T, a, b: tuple(float(beta) for beta in beta_by_loop(T, a, b)),
+    ],
 }
 
 WRONG = {
+    "forward_chain": [
+        (walked(lambda x, b, z, *_: (1 - b).sqrt() * x + b * z), "standard deviation β"),
+        (walked(lambda x, b, z, *_: (1 - b) * x + b.sqrt() * z), "root"),
+        (walked(lambda x, b, z, *_: (1 - b) * x + b * z), "roots"),
+        (walked(lambda x, b, z, *_: x + b.sqrt() * z), "shrink"),
+        (walked(lambda x, b, z, *_: (1 - b).sqrt() * x), "noise is missing"),
+        (walked(lambda x, b, z, *_: b.sqrt() * x + (1 - b).sqrt() * z), "swapped"),
+        (walked(lambda x, b, z, i, x_0, all_z: (1 - b).sqrt() * x + b.sqrt() * all_z[0]), "same noise"),
+        (walked(lambda x, b, z, *_: (1 - b.sqrt()) * x + b.sqrt() * z), "1 − √β"),
+        (walked(lambda x, b, z, *_: (1 - b).sqrt() * (x + b.sqrt() * z)), "too"),
+        (walked(lambda x, b, z, *_: (1 - b).sqrt() * x - b.sqrt() * z), "subtract"),
+        (walked(lambda x, b, z, *_: (1 - b).sqrt() * x + z), "noise level"),
+        (walked(lambda x, b, z, i, x_0, _: (1 - b).sqrt() * x_0 + b.sqrt() * z), "x_0 again"),
+        (walked(lambda x, b, z, *_: right_step(x, b, z).clamp(-1, 1)), "clip"),
+        (walked(lambda x, b, z, *_: (1 - b) ** 2 * x + b**2 * z), "square"),
+        (walked(lambda x, b, z, *_: x + b * z), "shrink"),
+        (walked(lambda x, b, z, *_: (1 + b).sqrt() * x + b.sqrt() * z), "1 + β"),
+        (walked(right_step, first=False), "x_0 itself"),
+        (walked(right_step, stack=lambda states: states[-1]), "every state"),
+        (walked(right_step, stack=lambda states: torch.stack(states, dim=1)), "second"),
+        (walked(right_step, stack=torch.cat), None),
+        (walked(lambda x, b, z, *_: right_step(x, b, torch.randn_like(x))), "no random numbers"),
+        (walked(lambda x, b, z, *_: right_step(x, b, z).mean() + 0 * x), None),
+        (walked(lambda x, b, z, *_: 1.01 * right_step(x, b, z)), None),
+        (lambda x, b, z: walk(x, b.flip(0), z), "from the back"),
+        (stores_one_tensor, "in place"),
+        (changes_x_0, "in place"),
+        (forgets_the_last, "last step"),
+        (returns_in_the_chain, None),
+        (no_return, "`return`"),
+        (printed, "`return`"),
+    ],
+    "straight_log_snr": [
+        (lambda T, a, b: bars(T, a, b)[1:] / bars(T, a, b)[:-1], "that is α"),
+        (lambda T, a, b: bars(T, a, b)[1:], "that is ᾱ"),
+        (lambda T, a, b: 1 - bars(T, a, b)[1:], "all steps"),
+        (lambda T, a, b: bars(T, a, b)[:-1] - bars(T, a, b)[1:], "difference"),
+        (lambda T, a, b: 1 - bars(T, a, b)[:-1] / bars(T, a, b)[1:], "upside down"),
+        (lambda T, a, b: 1 - bars(T, a, b)[2:] / bars(T, a, b)[1:-1], "β_1"),
+        (lambda T, a, b: line(T, a, b), "log-SNR itself"),
+        (lambda T, a, b: 1 - bars(T, b, a)[1:] / bars(T, b, a)[:-1], "swapped"),
+        (lambda T, a, b: -torch.diff(torch.log(bars(T, a, b))), "−log α"),
+        (lambda T, a, b: (1 - bars(T, a, b)[1:] / bars(T, a, b)[:-1]).sqrt(), "root"),
+        (lambda T, a, b: 1 - (bars(T, a, b)[1:] / bars(T, a, b)[:-1]).sqrt(), "root"),
+        (lambda T, a, b: torch.cat([torch.zeros(1), 1 - bars(T, a, b)[1:] / bars(T, a, b)[:-1]]), "entry for t = 0"),
+        (lambda T, a, b: torch.cat([torch.zeros(1), 1 - bars(T, a, b)[2:] / bars(T, a, b)[1:-1]]), "β_1"),
+        (lambda T, a, b: 1 - torch.diff(line(T, a, b).exp(), prepend=torch.ones(1)), None),
+        (lambda T, a, b: torch.linspace(1e-4, 0.02, T), "straight line"),
+        (lambda T, a, b: 1 - torch.sigmoid(torch.linspace(a, b, T)) ** (1 / T), None),
+        (lambda T, a, b: beta_in_numpy(T, a, b)[::-1], "back to front"),
+        (lambda T, a, b: 1 - bars(T + 1, a, b)[2:] / bars(T + 1, a, b)[1:-1], None),
+        (lambda T, a, b: beta_in_numpy(500, a, b), None),
+        (lambda T, a, b: 1.02 * beta_in_numpy(T, a, b), None),
+        (lambda T, a, b: beta_in_numpy(T, a, b).mean(), None),
+        (no_return, "`return`"),
+        (printed, "`return`"),
+    ],
     "add_noise": [
         (lambda x, a, e: a * x + (1 - a) * e, "root"),
         (lambda x, a, e: (1 - a).sqrt() * x + a.sqrt() * e, "swapped"),
