@@ -12,7 +12,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
-	@echo "make lab         open JupyterLab on notebooks/"
+	@echo "make lab         open JupyterLab on my_notebooks/, your own copies (FRESH=\"03\" makes one anew)"
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files (make test does a tenth of it)"
@@ -32,8 +32,11 @@ help:
 course: .venv/course
 	$(RUN) tools/run_notebooks.py course $(ARGS)
 
+# Copies to work in, which no update touches; FRESH="03 04" makes these anew and keeps the old ones beside them.
 lab: .venv/course
-	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb
+	$(RUN) tools/run_notebooks.py mine $(FRESH)
+	mkdir -p .venv/share/jupyter/lab/settings && cp tools/overrides.json .venv/share/jupyter/lab/settings/
+	.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/my_notebooks/00_welcome.ipynb
 
 html: .venv/html
 	$(RUN) tools/make_html.py

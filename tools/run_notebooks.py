@@ -6,6 +6,7 @@
                                                                             from a run; `make figures`
     python tools/run_notebooks.py solved [NOTEBOOK...]                      copies with solved exercises, not executed,
                                                                             into build/solved/
+    python tools/run_notebooks.py mine [NOTEBOOK...]                        my_notebooks/, to work in; `make lab`
     python tools/run_notebooks.py release FOLDER [--nbgrader] [NOTEBOOK...] learners' copies: no solutions or outputs
     python tools/run_notebooks.py grade FOLDER [NOTEBOOK...]                marks.csv, class.html, class.png in FOLDER
 
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import class_page
 import marks
+import my_notebooks
 import nbformat
 import papermill
 import psutil
@@ -42,6 +44,7 @@ NOTEBOOKS = REPOSITORY / "notebooks"
 FIGURES = REPOSITORY / "figures"
 BUILD = REPOSITORY / "build" / "course"
 SOLVED = REPOSITORY / "build" / "solved"
+MINE = REPOSITORY / "my_notebooks"
 README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
 CEILING = 3 * 2**30  # a notebook may take so many bytes of resident memory
@@ -305,11 +308,14 @@ def literal(text: str) -> object:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("course", "store", "figures", "solved", "release", "grade"))
+    parser.add_argument("command", choices=("course", "store", "figures", "solved", "mine", "release", "grade"))
     parser.add_argument("notebooks", nargs="*")
     parser.add_argument("--nbgrader", action="store_true", help="release for nbgrader, into a folder of its `source`")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_intermixed_args()
+    if arguments.command == "mine":
+        fresh = find_notebooks(arguments.notebooks) if arguments.notebooks else []
+        return my_notebooks.make(find_notebooks([]), fresh, MINE)
     os.environ["DDPM_PROGRESS"] = "off"  # what is run here isn't a learner's progress
     if arguments.command in ("release", "grade"):
         if not arguments.notebooks:

@@ -367,3 +367,70 @@ def triple(attempt):
 )
 def test_a_mistake_is_named_where_it_fits_all_cases(attempt, words):
     assert words in repr(triple(attempt))
+
+
+def test_an_answer_is_used_once_it_has_passed_and_only_then(capsys):
+    def my_double(x):
+        return 2 * x
+
+    def library(x):
+        return x + x
+
+    assert exercise.use(my_double, otherwise=library) is library
+    assert double(my_double).status == "passed"
+    assert exercise.use(my_double, otherwise=library) is not library
+    assert torch.equal(exercise.use(my_double, otherwise=library)(torch.ones(2)), 2 * torch.ones(2))
+
+    def my_double(x):  # written again, and not checked again
+        return 3 * x
+
+    assert exercise.use(my_double, otherwise=library) is library
+    assert double(my_double).status == "wrong"
+    assert exercise.use(my_double, otherwise=library) is library
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "`my_double`: the library's, until yours has passed its check"
+    assert said[1] == "`my_double`: yours"
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype"),
+    [
+        (lambda x: x.double().numpy(), torch.float32),
+        (lambda x: x.tolist(), torch.float32),
+        (lambda x: x, torch.float32),
+    ],
+)
+def test_an_answer_of_any_form_comes_as_the_library_needs_it(form, dtype):
+    def my_double(x):
+        return form(2 * x)
+
+    double(my_double)
+    got = exercise.use(my_double, otherwise=abs)(torch.ones(3))
+    assert got.dtype == dtype
+    assert torch.equal(got, 2 * torch.ones(3))
+
+
+def test_an_answer_that_crashes_where_it_is_used_gives_way_to_the_library(capsys):
+    def my_double(x):
+        return 2 * x.view(8)
+
+    assert double(my_double).status == "passed"
+    used = exercise.use(my_double, otherwise=lambda x: 2 * x)
+    assert torch.equal(used(torch.ones(3)), 2 * torch.ones(3))
+    assert torch.equal(used(torch.ones(8)), 2 * torch.ones(8))
+    assert capsys.readouterr().out.count("raised RuntimeError here") == 1
+
+
+@pytest.mark.parametrize(("got", "plain"), [(3, 3), (2.5, 2.5), (None, None), (np.float64(2.5), 2.5), (True, True)])
+def test_numbers_stay_numbers(got, plain):
+    assert exercise._plain(got) is plain or exercise._plain(got) == plain
+
+
+@check
+def positive(attempt):
+    return judge(attempt, lambda x: x > 0, [], [("at 1", 1), ("at 0", 0)])
+
+
+def test_a_wrong_yes_or_no_is_said_in_words():
+    assert positive(lambda x: True).message == "right at 1, but at 0: the answer should be False, got True"
+    assert positive(lambda x: bool(x)).status == "passed"
