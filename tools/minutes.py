@@ -9,9 +9,6 @@ import re
 import sys
 
 import nbformat
-import run_notebooks
-
-from ddpm_lib.course import tables
 
 FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 NO_WORDS = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
@@ -32,7 +29,7 @@ def parts(notebook: nbformat.NotebookNode, seconds: float) -> dict[str, float]:
     words = re.findall(r"\w[\w'’.,–-]*", NO_WORDS.sub(" ", body + recap.partition("## References")[0]))
     return {
         "words": len(words) / 200,
-        "pictures": sum(1 for _ in run_notebooks.stored_figures(notebook)) * 25 / 60,
+        "pictures": sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs) * 25 / 60,
         "code": sum(len([line for line in cell.source.splitlines() if line.strip()]) for cell in code) * 2.5 / 60,
         "exercises": float(sum(map(int, RATED.findall(text)))),
         "recap": float(len(re.findall(r"(?m)^\*\*\d\.\*\*", recap))),
@@ -46,6 +43,10 @@ def stated(notebook: nbformat.NotebookNode) -> int:
 
 
 def main() -> None:
+    import run_notebooks  # which imports this file for the README's table
+
+    from ddpm_lib.course import tables
+
     _, measured = tables.read_measured()
     names = ["words", "pictures", "code", "exercises", "recap", "computing"]
     print(f"{'notebook':<24}" + "".join(f"{name:>11}" for name in names) + f"{'sum':>7}{'stated':>8}")

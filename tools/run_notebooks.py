@@ -30,6 +30,7 @@ from pathlib import Path
 
 import class_page
 import marks
+import minutes
 import my_notebooks
 import nbformat
 import papermill
@@ -255,9 +256,11 @@ def readme_table() -> str:
     """The measured table in Markdown, as the README shows it."""
     images_per_s, measured = tables.read_measured()
     yardstick = f"On a machine that trains {images_per_s:.0f} images per second, as notebook 00 measures it:"
-    head = ["| notebook | what it is about | seconds | peak MiB |", "|---|---|---:|---:|"]
+    head = ["| notebook | what it is about | minutes for you | seconds for it | peak MiB |", "|---|---|---:|---:|---:|"]
+    stated = {path.stem: minutes.stated(nbformat.read(path, 4)) for path in find_notebooks([])}
     rows = [
-        f"| [`{name}`](notebooks/{name}.ipynb) | {row.title} | {row.seconds} | {row.peak_mib} |"
+        f"| [`{name}`](notebooks/{name}.ipynb) | {row.title} "
+        f"| {stated.get(name, '')} | {row.seconds} | {row.peak_mib} |"
         for name, row in measured.items()
     ]
     return "\n".join([yardstick, "", *head, *rows]) + "\n"

@@ -150,8 +150,9 @@ def test_a_run_changes_its_row_of_the_measured_table_and_of_the_readmes(speed, t
     images_per_s = 812 if speed else 700
     assert tables.read_measured() == (images_per_s, measured | {"02_b": tables.Measured("Two", 8, 3.0, 500)})
     yardstick = f"On a machine that trains {images_per_s} images per second, as notebook 00 measures it:\n\n"
-    head = "| notebook | what it is about | seconds | peak MiB |\n|---|---|---:|---:|\n"
-    rows = "| [`01_a`](notebooks/01_a.ipynb) | One | 10 | 300 |\n| [`02_b`](notebooks/02_b.ipynb) | Two | 8 | 500 |\n"
+    head = "| notebook | what it is about | minutes for you | seconds for it | peak MiB |\n|---|---|---:|---:|---:|\n"
+    rows = "| [`01_a`](notebooks/01_a.ipynb) | One |  | 10 | 300 |\n"
+    rows += "| [`02_b`](notebooks/02_b.ipynb) | Two |  | 8 | 500 |\n"
     assert readme.read_text(encoding="utf-8") == f"before\n{start}{yardstick}{head}{rows}{end}after\n"
 
 
