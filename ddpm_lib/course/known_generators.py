@@ -79,3 +79,20 @@ def inception_score(p: Tensor) -> float:
 def coverage(distances: Tensor, radii: Tensor) -> float:
     """What exercise 2 asks for, from the nearest drawn point of each ball."""
     return (distances.amin(dim=1) <= radii).double().mean().item()
+
+
+def as_text(found: dict[str, dict[str, float]]) -> str:
+    """A table: a line for each generator, a column for each score of the last one, without KID and density."""
+    columns = {
+        name: name.replace("inception_score", "IS").replace("fid", "FID")
+        for name in list(found.values())[-1]
+        if name not in ("kid", "density")
+    }
+    lines = [" " * 16 + "".join(f"{title:>{max(7, len(title) + 2)}}" for title in columns.values())]
+    for generator, scores in found.items():
+        cells = (
+            f"{f'{scores[name]:.2f}' if name in scores else '':>{max(7, len(title) + 2)}}"
+            for name, title in columns.items()
+        )
+        lines.append(f"{generator:<16}{''.join(cells)}".rstrip())
+    return "\n".join(lines)

@@ -76,12 +76,12 @@ def fid_over_inception_score(table: SweepTable) -> Figure:
         if setting == table.main:
             for w, *point in zip(table.weights(), score, fid, strict=True):
                 if w in (-1, -0.5, 0, 0.2, 0.5, 1, 2, 8):
-                    text, place = f"w = {w:g}".replace("-", "−"), (8, 1) if w < 0 else (-8, -3)
-                    side = "left" if w < 0 else "right"
+                    text, place = f"w = {w:g}".replace("-", "−"), (-7, 4 if w > 0 else -12)
+                    side, place = ("left", (8, 1)) if w < 0 else ("right", place)
                     axes.annotate(text, point, place, textcoords="offset points", ha=side, color=color, fontsize=9)
     real = 10 - table.real("inception_score"), table.real("fid")
     axes.plot(*real, "*", color=INK, markersize=13)
-    axes.annotate("real digits", real, (0, -16), textcoords="offset points", ha="center")
+    axes.annotate("real digits", real, (9, -4), textcoords="offset points")
     axes.axvline(real[0], color=INK, linewidth=1, linestyle="--")
     axes.set(xscale="log", yscale="log", xlabel="Inception Score (the scale stretches towards 10)", ylabel="FID")
     axes.set_xlim(6, 0.6 * rightmost)

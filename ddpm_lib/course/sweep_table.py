@@ -88,13 +88,13 @@ class SweepTable:
     def changes(self, names: dict[str, str], weights: tuple[float, ...]) -> str:
         """A text: for each title → score the band at some weights, and how it goes from one to the next."""
         weights = [self.runs(w)[0]["w"] for w in weights]
-        head = "".join(f"{f'w = {w:g}':>16}{'':>12}" for w in weights).rstrip()
-        lines = [f"{'':<26}{'real digits':>11}{head}"]
+        lines = [f"{'':<16}{'real':>7}" + f"{'':>11}".join(f"{f'w = {w:g}':>15}" for w in weights)]
         for title, name in names.items():
-            line, before = f"{title:<26}{self.real(name):>11.3f}", None
+            line, before = f"{title:<16}{self.real(name):>7.3f}", None
             for w in weights:
                 low, high = min(self.ends(name, w)), max(self.ends(name, w))
-                line += f"{'' if before is None else change(before, (low, high)):>12}{f'{low:.3f} … {high:.3f}':>16}"
+                line += "" if before is None else f"{change(before, (low, high)):>11}"
+                line += f"{f'{low:.3f} … {high:.3f}':>15}"
                 before = low, high
             lines.append(line)
         return "\n".join(lines)

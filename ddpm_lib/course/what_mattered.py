@@ -29,10 +29,10 @@ class VariantTable:
         head = (
             f"{first['train_steps']:,.0f} training steps; FID of {first['n']:,.0f} real digits {first['fid_floor']:.2f}"
         )
-        lines = [head, " " * 21 + "".join(f"{f'{title}, w = {w}':>18}" for title, _, w in COLUMNS)]
+        lines = [head, " " * 21 + "".join(f"{f'{title}, w = {w}':>17}" for title, _, w in COLUMNS)]
         for name in self.names:
             bands = [self.values(name, score, w) for _, score, w in COLUMNS]
-            lines.append(f"{name:<21}" + "".join(f"{f'{min(band):.2f} … {max(band):.2f}':>18}" for band in bands))
+            lines.append(f"{name:<21}" + "".join(f"{f'{min(band):.2f} … {max(band):.2f}':>17}" for band in bands))
         return "\n".join(lines)
 
     def figure(self) -> Figure:
