@@ -1,7 +1,7 @@
 """Variants of the training recipe: the recommended recipe with one thing changed.
 
-`make variants` trains all of them, notebook 08 shows their scores and trains two. To add a variant, write one more
-entry: it says what builds the model, or what `TrainConfig` and `train` get.
+`make variants` trains all of them, notebook 08 shows their scores. To add a variant, write one more entry: it says
+what builds the model, or what `TrainConfig` and `train` get.
 """
 
 import functools

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from ddpm_lib.course import checks
+from ddpm_lib.course.sweep_table import choose_w
 from ddpm_lib.morph import morph_rows
 
 
@@ -223,6 +224,10 @@ RIGHT = {
     "fid_infinity": [
         lambda n, fid: np.polyfit(1 / n.numpy(), fid.numpy(), 1)[1],
         lambda n, fid: torch.linalg.lstsq(torch.stack([torch.ones(5).double(), 1 / n], 1), fid[:, None]).solution[0, 0],
+    ],
+    "choose_w": [
+        choose_w,
+        lambda w, fid, floor: choose_w(w, torch.maximum(fid, torch.tensor(floor)), -math.inf),
     ],
 }  # fmt: skip
 
@@ -459,6 +464,14 @@ MISTAKES = {
         "the mean of the FIDs": lambda n, fid: sum(fid) / len(fid),
         "the last two points only": lambda n, fid: (n[-1] * fid[-1] - n[-2] * fid[-2]) / (n[-1] - n[-2]),
         "the first and the last point only": lambda n, fid: (n[-1] * fid[-1] - n[0] * fid[0]) / (n[-1] - n[0]),
+    },
+    "choose_w": {
+        "the w with the lowest mean": lambda w, fid, floor: w[fid.mean(dim=1).argmin()],
+        "the floor is missing": lambda w, fid, floor: choose_w(w, fid, -math.inf),
+        "the wrong way round": lambda w, fid, floor: choose_w(w, fid.clamp(max=floor), -math.inf),
+        "best single run": lambda w, fid, floor: w[fid.min(dim=1).values.argmin()],
+        "the smallest w of all": lambda w, fid, floor: w.min(),
+        "the place of the right w": lambda w, fid, floor: w.tolist().index(choose_w(w, fid, floor)),
     },
 }  # fmt: skip
 

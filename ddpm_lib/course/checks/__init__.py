@@ -18,7 +18,7 @@ from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step
 from ddpm_lib.course.checks.n05_guidance_lab import guidance_push, smallest_w, w_of_scale
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label
 from ddpm_lib.course.checks.n07_fast_sampling import time_steps, weight_at, x_0_middle
-from ddpm_lib.course.checks.n08_measuring_guidance import coverage, fid_infinity, inception_score
+from ddpm_lib.course.checks.n08_measuring_guidance import choose_w, coverage, fid_infinity, inception_score
 from ddpm_lib.course.checks.n09_museum_of_bugs import (
     repaired_average,
     repaired_config,
@@ -31,6 +31,7 @@ __all__ = [
     "add_noise",
     "ancestral_step",
     "birthday_rows",
+    "choose_w",
     "conv_parameters",
     "coverage",
     "ddim_step",

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.course.exercise import Verdict, check, judge
+from ddpm_lib.course.sweep_table import SweepTable
+from ddpm_lib.course.sweep_table import choose_w as chosen_w
 
 
 @check
@@ -162,6 +164,7 @@ def inception_score(attempt: Callable) -> Verdict:
     cases = [
         ("on random inputs", probabilities(20)),
         ("in float32, as the classifier gives them", probabilities(50, sharp=4).float()),
+        ("where the classifier is sure", probabilities(30, sharp=12)),
         ("for a single image", probabilities(1)),
         ("for ten images", probabilities(10)),
         ("where all images are alike", probabilities(1).repeat(7, 1)),
@@ -271,3 +274,162 @@ def fid_infinity(attempt: Callable) -> Verdict:
         ("on points that lie on a line", exact, 0.5 + 120 / exact),
     ]
     return judge(attempt, lambda n, fid: line(1 / n, fid)[0], mistakes, cases)
+
+
+@check
+def choose_w(attempt: Callable) -> Verdict:
+    """attempt(w (W,) rising, fid (W, S), floor) → the smallest w too close to tell from the best; see exercise 4.
+
+    fid: a row for each w, a column for each seed; less is better, and what lies below the floor counts as the floor.
+    """
+
+    def lift(fid: Tensor, floor: float) -> Tensor:
+        return fid.clamp(min=floor)
+
+    def by_mean(fid: Tensor) -> Tensor:
+        return fid.mean(dim=1).argmin()
+
+    def overlap(fid: Tensor, best: Tensor) -> Tensor:
+        return fid.amin(dim=1) <= best.max()
+
+    def changed(count: Callable = lift, winner: Callable = by_mean, close: Callable = overlap, at: int = 0) -> Callable:
+        """The rule with one of its steps changed."""
+
+        def answer(w: Tensor, fid: Tensor, floor: float) -> Tensor:
+            fid = count(fid, floor)
+            return w[close(fid, fid[winner(fid)])][at]
+
+        return answer
+
+    def by_std(size: float, correction: int) -> Callable:
+        def close(fid: Tensor, best: Tensor) -> Tensor:
+            less = correction if fid.shape[1] > 1 else 0
+            low = fid.mean(dim=1) - size * fid.std(dim=1, correction=less)
+            return low <= best.mean() + size * best.std(correction=less)
+
+        return close
+
+    def floor_for_means(w: Tensor, fid: Tensor, floor: float) -> Tensor:
+        best = fid[fid.mean(dim=1).clamp(min=floor).argmin()]
+        return w[overlap(fid, best)][0]
+
+    def floor_reached(w: Tensor, fid: Tensor, floor: float) -> Tensor:
+        reached = fid.amin(dim=1) <= floor
+        return w[reached][0] if reached.any() else w[by_mean(fid)]
+
+    def without_the_lucky(w: Tensor, fid: Tensor, floor: float) -> Tensor:
+        kept = fid.mean(dim=1) >= floor
+        return changed()(w[kept], fid[kept], floor) if kept.any() else w[0]
+
+    right = changed()
+    no_band = "that is the w with the lowest mean; ask which others have a band that overlaps its band (step 3)"
+    single = "your best w is that of the best single run, which may be luck: compare the means over the seeds"
+    std = "the band reaches from the lowest to the highest seed; you took the mean and the standard deviation"
+    floor_first = "you raised the means to the floor only; the floor is for each run, before you take the band (step 1)"
+    all_of_them = "these are all w that are close; return one of them, the smallest"
+    mistakes = [
+        (lambda w, fid, floor: w[by_mean(fid)], no_band),
+        (lambda w, fid, floor: w[by_mean(lift(fid, floor))], no_band),
+        (changed(count=lambda fid, floor: fid), "the floor is missing: a run below it counts as the floor (step 1)"),
+        (floor_for_means, floor_first),
+        (
+            changed(count=lambda fid, floor: fid.clamp(max=floor)),
+            "the floor works the wrong way round: a run below it is raised to it, one above stays",
+        ),
+        (
+            changed(count=lambda fid, floor: (fid - floor).abs()),
+            "you take the distance from the floor, which punishes a run below it: such a run counts as the floor",
+        ),
+        (
+            changed(winner=lambda fid: fid.amin(dim=1).argmin()),
+            single,
+        ),
+        (lambda w, fid, floor: w[fid.amin(dim=1).argmin()], single),
+        (lambda w, fid, floor: w[lift(fid, floor).amin(dim=1).argmin()], single),
+        (
+            changed(winner=lambda fid: fid.amax(dim=1).argmin()),
+            "your best w is that with the lowest highest seed: compare the means over the seeds (step 2)",
+        ),
+        (
+            changed(close=lambda fid, best: (fid.amin(dim=1) < best.max()) | (fid == best).all(dim=1)),
+            "bands that touch count as close, too: ≤, not <",
+        ),
+        (
+            changed(close=lambda fid, best: fid.mean(dim=1) <= best.max()),
+            "you ask whether its mean lies in the best's band; bands overlap as soon as its lowest seed does",
+        ),
+        (
+            changed(close=lambda fid, best: fid.amin(dim=1) <= best.mean()),
+            "you compare with the best's mean; its band reaches up to its highest seed",
+        ),
+        (
+            changed(close=lambda fid, best: fid.mean(dim=1) <= best.mean() + best.max() - best.min()),
+            "you add the width of the best's band to its mean; ask whether the two bands overlap (step 3)",
+        ),
+        (changed(close=by_std(1, 0)), std),
+        (changed(close=by_std(1, 1)), std),
+        (changed(close=by_std(2, 0)), std),
+        (changed(close=by_std(2, 1)), std),
+        (changed(at=-1), "that is the largest w that is close; take the smallest (step 4)"),
+        (
+            lambda w, fid, floor: w[0],
+            "that is the smallest w of all; a w is close only where its lowest seed isn't above the best's highest",
+        ),
+        (floor_reached, "you ask which band reaches the floor; compare with the band of the best w (step 3)"),
+        (without_the_lucky, "you threw away what lies below the floor; it counts as the floor (step 1)"),
+        (
+            lambda w, fid, floor: (w == right(w, fid, floor)).int().argmax(),
+            "that is the place of the right w in the list; return w there",
+        ),
+        (lambda w, fid, floor: w[overlap(lift(fid, floor), lift(fid, floor)[by_mean(lift(fid, floor))])], all_of_them),
+        (lambda w, fid, floor: overlap(lift(fid, floor), lift(fid, floor)[by_mean(lift(fid, floor))]), all_of_them),
+        (
+            lambda w, fid, floor: lift(fid, floor)[w == right(w, fid, floor)][0].mean(),
+            "that is a score, the mean at the w that you chose; return this w",
+        ),
+        (
+            lambda w, fid, floor: fid[w == right(w, fid, floor)][0].mean(),
+            "that is a score; return the w that you chose",
+        ),
+    ]
+
+    def case(name: str, floor: float, *rows: list[float]) -> tuple:
+        """Rising weights, and these runs in another order of the seeds and in another unit."""
+        fid = torch.tensor(rows, dtype=torch.float64)
+        unit = 0.5 + torch.rand(()).item()
+        w = (0.3 + torch.rand(len(rows), dtype=torch.float64)).cumsum(0)
+        return name, w, unit * fid[:, torch.randperm(fid.shape[1])], unit * floor
+
+    def stored(name: str, title: str, sign: int) -> tuple:
+        table = SweepTable()
+        w, scores = table.scores(name)
+        return f"on the stored {title}", w, sign * scores, sign * table.real(name)
+
+    cases = [
+        case(
+            "with a smaller w close",
+            0.5,
+            [3, 3.2, 3.4],
+            [1.28, 1.6, 1.6],
+            [1, 1.05, 1.3],
+            [1.15, 1.2, 1.28],
+            [2, 2.1, 2.4],
+        ),
+        case("with wide bands", 0.2, [2, 2.1, 2.2], [1.1, 1.9, 2], [1, 1.2, 1.4]),
+        case("with means alike", 0.2, [2, 2.1, 2.2], [1.2, 1.3, 1.5], [1, 1.2, 1.4]),
+        case("with bands apart", 0.2, [2, 2.1, 2.2], [1.45, 1.5, 1.6], [1, 1.2, 1.4]),
+        case("with a lucky run", 0.1, [1.5, 1.6, 1.7], [1, 1.1, 1.2], [0.8, 2, 2.2]),
+        case("with a failed run", 0.1, [1.5, 1.6, 1.7], [1, 1.1, 1.2], [1.02, 1.05, 6]),
+        case("with a narrow band", 0.1, [1.45, 1.6, 1.7], [1.3, 1.32, 1.35], [1, 1, 1.5]),
+        case("with runs below the floor", 1, [1.3, 1.4, 1.5], [0.9, 0.95, 0.98], [0.6, 0.7, 0.65], [0.85, 0.99, 1.2]),
+        case("with runs far below it", 1, [2, 2.1, 2.2], [0.1, 0.2, 0.15], [0.95, 0.98, 0.99], [1.1, 1.2, 1.3]),
+        case("with one run below it", 1, [2, 2.1, 2.2], [0.97, 1.2, 1.3], [0.6, 0.7, 0.65]),
+        case("with bands that touch", 0.2, [2, 3], [1.5, 2], [4, 5]),
+        case("with one seed", 0.2, [1.4], [1.1], [1.3]),
+        case("with one w", 0.2, [1.1, 1.2, 1.3]),
+        case("with the smallest w best", 0.2, [1, 1.1, 1.2, 1.1], [1.5, 1.6, 1.7, 1.8], [2, 2.1, 2.2, 2.3]),
+        stored("fid", "FID", 1),
+        stored("inception_score", "Inception Score with a minus", -1),
+        stored("agreement", "agreement with a minus", -1),
+    ]
+    return judge(attempt, chosen_w, mistakes, cases)

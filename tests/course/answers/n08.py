@@ -81,6 +81,65 @@ def kl(p, q):
     return (p * (p / q).log()).sum(dim=1)
 
 
+def chosen(count=None, best=None, close=None, choice=None):
+    """The rule of exercise 4, or the rule with one of its four steps changed."""
+    count = count or (lambda fid, floor: fid.clamp(min=floor))
+    best = best or (lambda fid: int(fid.mean(dim=1).argmin()))
+    close = close or (lambda fid, winner: fid.amin(dim=1) <= winner.max())
+    choice = choice or (lambda w, fid: w[0])
+
+    def attempt(w, fid, floor):
+        fid = count(fid, floor)
+        is_close = close(fid, fid[best(fid)])
+        return choice(w[is_close], fid[is_close])
+
+    return attempt
+
+
+def w_in_numpy(w, fid, floor):
+    fid = np.maximum(np.array(fid), floor)
+    best = fid[fid.mean(axis=1).argmin()]
+    overlap = (fid.min(axis=1) <= best.max()) & (fid.max(axis=1) >= best.min())
+    return np.array(w)[overlap].min()
+
+
+def w_in_a_loop(w, fid, floor):
+    rows = [[max(float(value), float(floor)) for value in row] for row in fid]
+    means = [sum(row) / len(row) for row in rows]
+    best = rows[means.index(min(means))]
+    for weight, row in zip(w, rows, strict=True):
+        if not (min(row) > max(best) or max(row) < min(best)):
+            return weight
+
+
+def w_by_index(w, fid, floor):
+    counted = torch.where(fid < floor, torch.full_like(fid, floor), fid)
+    mean, low, high = counted.mean(1), counted.min(1).values, counted.max(1).values
+    return w[(low <= high[mean.argmin()]).int().argmax()].item()
+
+
+def w_of_sorted(w, fid, floor):
+    fid = torch.maximum(fid, torch.tensor(floor)).sort(dim=1).values
+    _, highest = min(zip(fid.sum(dim=1).tolist(), fid[:, -1].tolist(), strict=True))
+    return min(weight for weight, low in zip(w.tolist(), fid[:, 0].tolist(), strict=True) if low <= highest)
+
+
+def w_above_the_floor(w, fid, floor):
+    excess = torch.relu(fid.float() - floor)
+    best = excess[excess.mean(dim=-1).argmin()]
+    return float(w[(best.max() >= excess.T).any(dim=0)][0])
+
+
+def bands(width):
+    """Whether mean ± width·std overlaps with the best's."""
+
+    def close(fid, winner):
+        std = fid.std(dim=1, correction=0)
+        return fid.mean(1) - width * std <= winner.mean() + width * winner.std(correction=0)
+
+    return close
+
+
 RIGHT = {
     "inception_score": [
         lambda p: (p * (p.log() - p.mean(0).log())).sum(1).mean().exp().item(),
@@ -111,6 +170,15 @@ RIGHT = {
         lambda n, fid: ((fid - slope_over(n.reciprocal(), fid) / n).sum() / 5).item(),
         infinity_by_lstsq,
         infinity_in_a_loop,
+    ],
+    "choose_w": [
+        chosen(),
+        lambda w, fid, floor: chosen()(w.float(), fid.float(), floor),
+        w_in_numpy,
+        w_in_a_loop,
+        w_by_index,
+        w_of_sorted,
+        w_above_the_floor,
     ],
 }
 
@@ -183,6 +251,32 @@ WRONG = {
         (lambda n, fid: fid.mean() - slope_over(1 / n, fid), "x̄"),
         (lambda n, fid: 0.0, None),
         (infinity_left_below, "`return None`, is still there"),
+        (no_return, "`return`"),
+    ],
+    "choose_w": [
+        (lambda w, fid, floor: w[fid.mean(dim=1).argmin()], "lowest mean"),
+        (lambda w, fid, floor: w[fid.clamp(min=floor).mean(dim=1).argmin()], "lowest mean"),
+        (chosen(count=lambda fid, floor: fid), "floor"),
+        (chosen(count=lambda fid, floor: fid.clamp(max=floor)), "wrong way"),
+        (chosen(count=lambda fid, floor: (fid - floor).abs()), "distance from the floor"),
+        (chosen(best=lambda fid: int(fid.amin(dim=1).argmin())), "single"),
+        (chosen(best=lambda fid: int(fid.amax(dim=1).argmin())), "highest seed"),
+        (chosen(best=lambda fid: int(fid.median(dim=1).values.argmin())), None),
+        (chosen(close=lambda fid, winner: (fid.amin(dim=1) < winner.max()) | (fid == winner).all(dim=1)), "touch"),
+        (chosen(close=lambda fid, winner: fid.amin(dim=1) < winner.max()), "raised IndexError"),
+        (chosen(close=lambda fid, winner: fid.mean(dim=1) <= winner.max()), "its mean"),
+        (chosen(close=lambda fid, winner: fid.amin(dim=1) <= winner.mean()), "the best's mean"),
+        (chosen(close=bands(1)), "standard deviation"),
+        (chosen(choice=lambda w, fid: w[-1]), "largest"),
+        (chosen(choice=lambda w, fid: w.max()), "largest"),
+        (chosen(choice=lambda w, fid: w), "one"),
+        (lambda w, fid, floor: (fid.amin(1) <= fid[fid.mean(1).argmin()].max()).int().argmax(), None),
+        (lambda w, fid, floor: (w == chosen()(w, fid, floor)).int().argmax(), "place"),
+        (chosen(choice=lambda w, fid: fid[0].mean()), "a score"),
+        (chosen(close=lambda fid, winner: fid.amax(dim=1) >= winner.min()), "smallest w of all"),
+        (lambda w, fid, floor: w[0], "smallest w of all"),
+        (lambda w, fid, floor: chosen()(w, fid.clamp_(min=floor), floor), "in place"),
+        (lambda w, fid, floor: chosen(best=lambda fid: fid.mean(dim=0).argmin())(w, fid, floor), None),
         (no_return, "`return`"),
     ],
 }
