@@ -87,19 +87,6 @@ def test_stored_notebook(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_exercises_are_rated_hinted_twice_and_numbered(path):
-    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
-    rated = re.findall(
-        r"### Exercise (\d+): [^\n]+\n\n\*Difficulty: ((?:[●○] ){2}[●○]) · \d+ minutes?\.\*", "\n".join(texts)
-    )
-    folds = [text for text in texts if "<summary>Solution</summary>" in text]
-    assert [int(number) for number, _ in rated] == list(range(1, len(folds) + 1))
-    assert path.stem == "00_welcome" or "● ● ●" in [difficulty for _, difficulty in rated]
-    for text in folds:
-        assert re.findall(r"<summary>([^<]*)</summary>", text) == ["Hint 1", "Hint 2", "Solution"]
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_figure_has_alt_text(path):
     pictures = [
         (kind, output)
