@@ -124,7 +124,7 @@ def test_a_prediction_is_asked_before_its_picture_and_answered_below(path):
         assert 1 <= len(asked) <= 3
     assert words_of(path).count(ANSWER) == words_of(path).count("**Predict first.**") == len(asked)
     for i, following in itertools.zip_longest(asked, asked[1:], fillvalue=len(cells)):
-        assert re.match(r"\*\*Predict first\.\*\* .+\?", cells[i - 1].source), "the question stands above"
+        assert re.search(r"(?s)\*\*Predict first\.\*\* .+\?$", cells[i - 1].source.strip()), "the question stands above"
         options = re.findall(r'^    "(.+)",$', cells[i].source, flags=re.MULTILINE)
         assert len(options) >= 3
         shown = "\n".join(f"○ {option}" for option in options)
