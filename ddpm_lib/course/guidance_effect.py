@@ -1,10 +1,11 @@
-"""What guidance changes in drawn digits, and at which times: the measurements of notebook 05, and its exercises' functions.
+"""What guidance changes in drawn digits, and at which times: notebook 05's measurements, and its exercises' functions.
 
 Images    (B, 1, 28, 28) in [0, 1]
 Draw      a function draw(w, interval) → images, from the same noise in each call; without interval w acts at all times
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ Interval = tuple[int, int]
 
 
 class Measured(NamedTuple):
-    """agreement: share of digits read as asked. distance: mean over pairs. overlap: mean over pairs. ink: mean pixel."""
+    """agreement: share of digits read as asked. distance, overlap: means over pairs of digits. ink: mean pixel."""
 
     agreement: float
     distance: float
@@ -66,7 +67,7 @@ def smallest_w(weights: Sequence[float], agreement: Sequence[float], target: flo
 def time_windows(T: int, n: int) -> list[Interval]:
     """The times 1 … T, cut into n windows (first, last)."""
     ends = [k * T // n for k in range(n + 1)]
-    return [(first + 1, last) for first, last in zip(ends, ends[1:], strict=False)]
+    return [(first + 1, last) for first, last in pairwise(ends)]
 
 
 def shortest_interval(draw: Callable, w: float, windows: Sequence[Interval], share: float) -> Interval:
@@ -86,7 +87,7 @@ def shortest_interval(draw: Callable, w: float, windows: Sequence[Interval], sha
 
 
 def around(draw: Callable, w: float, interval: Interval, T: int) -> dict[str, Tensor]:
-    """Digits without guidance, guided only in the interval, only below or above it, and at all times, by their names."""
+    """Digits by name: without guidance, guided only in the interval, only below it, only above it, and at all times."""
     t_min, t_max = interval
     parts = {f"only {first} … {last}": (first, last)
              for first, last in (interval, (1, t_min - 1), (t_max + 1, T)) if first <= last}  # fmt: skip

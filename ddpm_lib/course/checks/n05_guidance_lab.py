@@ -1,6 +1,7 @@
 """Checks of notebook 05, The guidance lab."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -229,7 +230,7 @@ def acting_interval(attempt: Callable) -> Verdict:
 
         return answer
 
-    towards = "shares don't start at x_none: they say how near x comes to x_full, which is 1 − |x − x_full| / |x_none − x_full|"
+    towards = "you measure how far x is from x_none; the share asks how near it comes to x_full"
     squares = "you take squares: the mean absolute difference is asked for, without squares and roots"
     ties = "of equally short intervals, the one with the largest share is asked for"
     greedy = "you cut windows off one end, then off the other: a shorter interval may lie elsewhere, so try them all"
@@ -340,10 +341,10 @@ def _experiments() -> list[tuple]:
         return {(i, j): (sum(effects[i : j + 1]) / sum(effects)) ** power for i, j in _all_pairs(len(effects))}
 
     ends = [0, *sorted((torch.randperm(9)[:4] * 50 + 50).tolist()), 500]
-    uneven = [(a + 1, b) for a, b in zip(ends, ends[1:], strict=False)]
+    uneven = [(a + 1, b) for a, b in pairwise(ends)]
     random = of((torch.rand(5) + 0.1).tolist(), 1.5)
     ranked = sorted(random.values())
-    _, target = max((b - a, (a + b) / 2) for a, b in zip(ranked, ranked[1:], strict=False) if b < 0.9)
+    _, target = max((b - a, (a + b) / 2) for a, b in pairwise(ranked) if b < 0.9)
     astray = {pair: 0.3 * float(torch.rand(())) * (1 - share) for pair, share in random.items()}
     five, steady = time_windows(500, 5), of([0.18, 0.2, 0.22, 0.19, 0.21])
     network = dict(zip(_all_pairs(5), NETWORK, strict=True))
