@@ -393,7 +393,7 @@ WRONG = {
         (lambda d, w, v, s: (v[0][0], v[-1][1]), "all times"),
         (lambda d, w, v, s: (301, 500), None),
         (lambda d, w, v, s: change(d(w, written_out(d, w, v, s)), d(0.0), d(w)), "one number"),
-        (lambda d, w, v, s: written_out(d, w, v, s)[1] - written_out(d, w, v, s)[0], None),
+        (lambda d, w, v, s: written_out(d, w, v, s)[1] - written_out(d, w, v, s)[0], "the length"),
         (lambda d, w, v, s: written_out(d, w, v, s)[0], None),
         (starts_at_0, None),
         (interval_printed, "`return`"),
