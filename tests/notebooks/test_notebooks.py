@@ -186,7 +186,10 @@ OTHER_PARAMETERS = {
     "02_unet": ({"widths": [8, 16, 24], "seed": 1}, None),
     "03_training": ({"budget_seconds": 6, "budget_eps_seconds": 4, "widths": [8, 16, 24], "seed": 1}, None),
     "04_guided_sampling": ({"weights": [0, 3], "grid_steps": 8, "seed": 1, "samples_per_weight": 50}, "measure"),
-    "05_guidance_lab": ({"weights": [0, 3], "digit": 7, "steps": 8, "seed": 1}, "twin-numbers"),
+    "05_guidance_lab": (
+        {"weights": [0, 3], "digit": 7, "steps": 8, "seed": 1, "target": 0.8, "w_acts": 2.0},
+        "twin-numbers",
+    ),
     "07_fast_sampling": (
         {"samples": 50, "step_counts": [2, 4], "w_measured": 1.0, "w_interval": 2.0, "seed": 1},
         "measure-table",

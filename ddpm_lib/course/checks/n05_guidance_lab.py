@@ -1,11 +1,14 @@
 """Checks of notebook 05, The guidance lab."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
+from torch import Tensor
 
 from ddpm_lib.course.checks.shared import cases_over_w
 from ddpm_lib.course.exercise import Verdict, check, judge
+from ddpm_lib.course.guidance_effect import shortest_interval, time_windows
 
 
 @check
@@ -184,3 +187,183 @@ def smallest_w(attempt: Callable) -> Verdict:
         ("where two agree alike", [4.0, 2.0, 3.0, 1.0], [0.9, 0.9, 0.3, 0.7], 0.8),
     ]
     return judge(attempt, right, mistakes, cases)
+
+
+@check
+def acting_interval(attempt: Callable) -> Verdict:
+    """attempt(draw, w, windows, share) → (t_min, t_max): the shortest interval that makes this share of the change.
+
+    draw(w, interval) → (B, 1, 28, 28): digits, guided only in the interval; without one, at all times.
+    windows: (first, last) of each, rising. share: number in (0, 1). See `shortest_interval`.
+    """
+
+    def among(draw, w, windows, share, measure=_change, pairs=_all_pairs, key=_shortest, none_w=0.0, answer=None):
+        none, full, found = draw(none_w), draw(w), []
+        for i, j in pairs(len(windows)):
+            ends = windows[i][0], windows[j][1]
+            made = measure(draw(w, ends), none, full)
+            if made >= share:
+                found.append((key(i, j, ends, made), ends, (i, j), made))
+        best = min(found, key=lambda entry: entry[0])
+        return answer(best) if answer else best[1]
+
+    def but(**parts: Callable) -> Callable:
+        return lambda *inputs: among(*inputs, **parts)
+
+    def added(draw: Callable, w: float, windows: list, share: float) -> tuple:
+        none, full = draw(0.0), draw(w)
+        alone = [_change(draw(w, window), none, full) for window in windows]
+        sums = {(windows[i][0], windows[j][1]): sum(alone[i : j + 1]) for i, j in _all_pairs(len(windows))}
+        good = [ends for ends in sums if sums[ends] >= share] or [(windows[0][0], windows[-1][1])]
+        return min(good, key=lambda ends: (ends[1] - ends[0], -sums[ends]))
+
+    def cut(first: str) -> Callable:
+        def answer(draw: Callable, w: float, windows: list, share: float) -> tuple:
+            none, full, ends = draw(0.0), draw(w), [0, len(windows) - 1]
+            for side in ("above", "below") if first == "above" else ("below", "above"):
+                while ends[0] < ends[1]:
+                    fewer = [ends[0], ends[1] - 1] if side == "above" else [ends[0] + 1, ends[1]]
+                    if _change(draw(w, (windows[fewer[0]][0], windows[fewer[1]][1])), none, full) < share:
+                        break
+                    ends = fewer
+            return windows[ends[0]][0], windows[ends[1]][1]
+
+        return answer
+
+    towards = "you measure how far x is from x_none; the share asks how near it comes to x_full"
+    squares = "you take squares: the mean absolute difference is asked for, without squares and roots"
+    ties = "of equally short intervals, the one with the largest share is asked for"
+    greedy = "you cut windows off one end, then off the other: a shorter interval may lie elsewhere, so try them all"
+    mistakes = [
+        (but(measure=_from_none), towards),
+        (but(measure=lambda x, none, full: _change(x, none, full, 2)), squares),
+        (but(measure=lambda x, none, full: 1 - (1 - _change(x, none, full, 2)) ** 0.5), squares),
+        (
+            but(measure=lambda *three: 1 - _change(*three)),
+            "your share is |x − x_full| / |x_none − x_full|, what is still missing: 1 − is forgotten",
+        ),
+        (but(none_w=-1.0), "w = −1 ignores the label; without guidance means w = 0, where the label counts as it is"),
+        (
+            lambda draw, w, windows, share: among(draw, 1.0, windows, share),
+            "you draw with w = 1, whatever w is: hand w on to draw",
+        ),
+        (
+            but(pairs=lambda n: [(0, j) for j in range(n)]),
+            "your interval always begins with the first window: try all starts, and don't stop at the first that fits",
+        ),
+        (
+            but(pairs=lambda n: [(i, n - 1) for i in range(n)]),
+            "your interval always stops at the end of the last window: try all ends, too",
+        ),
+        (
+            but(pairs=lambda n: [(i, j) for i, j in _all_pairs(n) if i < j or n == 1]),
+            "you leave out intervals of one window: an interval may end with the window in which it starts",
+        ),
+        (but(key=lambda i, j, ends, made: ends[1] - ends[0]), f"you take the first of equally short ones; {ties}"),
+        (
+            but(key=lambda i, j, ends, made: (ends[1] - ends[0], -ends[0])),
+            f"you take the last of equally short ones; {ties}",
+        ),
+        (but(key=lambda i, j, ends, made: (ends[1] - ends[0], made)), f"you take the smallest share; {ties}"),
+        (
+            but(key=lambda i, j, ends, made: -made),
+            "all times make the whole change: the shortest interval is asked for",
+        ),
+        (
+            but(key=lambda i, j, ends, made: made),
+            "that is the one that just reaches the share: the shortest is asked for",
+        ),
+        (
+            but(key=lambda i, j, ends, made: (j - i, -made)),
+            "you count windows: they need not be equally long, so compare t_max − t_min",
+        ),
+        (added, "you add the shares of single windows, and they don't add up: draw with the whole interval"),
+        (cut("above"), greedy),
+        (cut("below"), greedy),
+        (but(answer=lambda best: best[2]), "these are places in the list of windows: return the times there"),
+        (but(answer=lambda best: best[1][::-1]), "t_min first, then t_max"),
+        (but(answer=lambda best: best[3]), "that is one number, the share; the two ends of the interval are asked for"),
+        (
+            but(answer=lambda best: best[1][1] - best[1][0]),
+            "that is one number, the length; the two ends of the interval are asked for",
+        ),
+    ]
+    return judge(attempt, shortest_interval, mistakes, _experiments())
+
+
+def _all_pairs(n: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(n) for j in range(i, n)]
+
+
+def _shortest(i: int, j: int, ends: tuple, made: float) -> tuple:
+    return ends[1] - ends[0], -made
+
+
+def _change(x: Tensor, none: Tensor, full: Tensor, power: int = 1) -> float:
+    return 1 - float(((x - full).abs() ** power).mean() / ((none - full).abs() ** power).mean())
+
+
+def _from_none(x: Tensor, none: Tensor, full: Tensor) -> float:
+    return float((x - none).abs().mean() / (full - none).abs().mean())
+
+
+class _MadeUpDraw:
+    """Draws like the network, only that the share of each interval's change is known.
+
+    shares: of windows i … j, rising with the interval. detours: how far x leaves the straight way from x_none to
+    x_full, in units of that way; the mean absolute difference to x_full counts it, too.
+    """
+
+    def __init__(self, w: float, windows: list, shares: dict, detours: dict):
+        self.w, self.windows, self.shares, self.detours = w, windows, shares, detours
+        self.none = 0.3 + 0.2 * torch.rand(2, 1, 28, 28)
+        change = torch.nn.functional.pad(0.1 + 0.4 * torch.rand(2, 1, 28, 14), (0, 14))
+        self.change, self.aside = change, change.flip(-1)  # in the left half, and as much in the right one
+
+    def __call__(self, w: float, interval: tuple[int, int] | None = None) -> Tensor:
+        t_min, t_max = (self.windows[0][0], self.windows[-1][1]) if interval is None else map(int, interval)
+        if not self.windows[0][0] <= t_min <= t_max <= self.windows[-1][1]:
+            raise ValueError(f"interval must be 1 ≤ t_min ≤ t_max ≤ {self.windows[-1][1]}, got ({t_min}, {t_max})")
+        inside = [k for k, (first, last) in enumerate(self.windows) if t_min <= first and last <= t_max]
+        if w <= 0 or not inside:
+            return self.none + 0.8 * min(float(w), 0) * self.change
+        pair, strength = (inside[0], inside[-1]), float(w) / self.w
+        detour = self.detours.get(pair, 0)
+        way = (self.shares[pair] + detour) ** strength  # another w is not only more or less of the same
+        return self.none + strength * (way * self.change + detour * self.aside)
+
+
+def _experiments() -> list[tuple]:
+    """Cases of draw, w, windows and share, each such that some mistakes give another interval."""
+
+    def of(effects: list[float], power: float = 1.0) -> dict:
+        """Shares of windows i … j, from the effect of each window."""
+        return {(i, j): (sum(effects[i : j + 1]) / sum(effects)) ** power for i, j in _all_pairs(len(effects))}
+
+    ends = [0, *sorted((torch.randperm(9)[:4] * 50 + 50).tolist()), 500]
+    uneven = [(a + 1, b) for a, b in pairwise(ends)]
+    random = of((torch.rand(5) + 0.1).tolist(), 1.5)
+    ranked = sorted(random.values())
+    _, target = max((b - a, (a + b) / 2) for a, b in pairwise(ranked) if b < 0.9)
+    astray = {pair: 0.3 * float(torch.rand(())) * (1 - share) for pair, share in random.items()}
+    five, steady = time_windows(500, 5), of([0.18, 0.2, 0.22, 0.19, 0.21])
+    network = dict(zip(_all_pairs(5), NETWORK, strict=True))
+    worlds = [
+        ("on random inputs", 3.0, uneven, random, astray, target),
+        ("on the network's own shares", 4.0, five, network, {}, 0.5),
+        ("for windows of unequal length", 2.0, [(1, 10), (11, 20), (21, 30), (31, 100)],
+         of([0.17, 0.17, 0.17, 0.49]), {}, 0.45),
+        ("where one window is enough", 4.0, five, of([0.1, 0.1, 0.5, 0.2, 0.1]), {}, 0.45),
+        ("where several are equally short", 4.0, five, of([0.24, 0.36, 0.14, 0.06, 0.2]), {}, 0.1),
+        ("where the last window makes most", 8.0, five, of([0.25, 0.2, 0.05, 0.1, 0.4]), {}, 0.38),
+        ("where the first window makes most", 8.0, five, of([0.4, 0.1, 0.05, 0.2, 0.25]), {}, 0.38),
+        ("where digits leave the straight way", 4.0, five, steady, {(1, 1): 0.4}, 0.35),
+        ("where digits leave it a little", 4.0, five, steady, {(1, 1): 0.1}, 0.37),
+        ("where shares don't add up", 4.0, five, of([0.18, 0.2, 0.22, 0.19, 0.21], 1.6), {}, 0.2),
+        ("where only all times are enough", 4.0, five, of([0.05, 0.3, 0.3, 0.25, 0.1], 2.0), {}, 0.95),
+    ]  # fmt: skip
+    return [(name, _MadeUpDraw(w, windows, *made), w, windows, share) for name, w, windows, *made, share in worlds]
+
+
+# What notebook 05 measures for windows i … j of five, with 20 steps at w = 4.
+NETWORK = (0.00, 0.06, 0.22, 0.46, 1.00, 0.05, 0.20, 0.43, 0.89, 0.18, 0.37, 0.74, 0.27, 0.55, 0.28)

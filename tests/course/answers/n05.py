@@ -1,6 +1,7 @@
 """Answers to the exercises of notebook 05, written from their text; see n04.py."""
 
 import heapq
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -99,6 +100,153 @@ def in_numpy(weights, agreement, target):
     return weights[order][(agreement[order] >= target).argmax()]
 
 
+def change(x, none, full):
+    return 1 - float((x - full).abs().mean() / (none - full).abs().mean())
+
+
+def all_intervals(windows):
+    for i in range(len(windows)):
+        for j in range(i, len(windows)):
+            yield windows[i][0], windows[j][1]
+
+
+def written_out(draw, w, windows, share):
+    x_none, x_full = draw(0), draw(w)
+    whole = torch.mean(torch.abs(x_none - x_full))
+    best = None
+    for i, (t_min, _) in enumerate(windows):
+        for _, t_max in windows[i:]:
+            x = draw(w, interval=(t_min, t_max))
+            made = 1 - torch.mean(torch.abs(x - x_full)) / whole
+            if made < share:
+                continue
+            length = t_max - t_min + 1
+            if best is None or length < best[0] or (length == best[0] and made > best[1]):
+                best = (length, made, t_min, t_max)
+    return best[2], best[3]
+
+
+def in_float64_numpy(draw, w, windows, share):
+    none, full = (np.asarray(draw(number), dtype=np.float64) for number in (0.0, w))
+    found = {}
+    for i, j in itertools.combinations_with_replacement(range(len(windows)), 2):
+        ends = windows[i][0], windows[j][1]
+        x = np.asarray(draw(w, ends), dtype=np.float64)
+        found[ends] = 1 - np.abs(x - full).mean() / np.abs(none - full).mean()
+    good = [ends for ends in found if found[ends] >= share]
+    return np.array(min(good, key=lambda ends: (ends[1] - ends[0], -found[ends])))
+
+
+def by_length(draw, w, windows, share):
+    """Shortest first, so it may stop early."""
+    none, full = draw(0.0), draw(w, (windows[0][0], windows[-1][1]))
+    lengths = sorted({b - a for a, b in all_intervals(windows)})
+    for length in lengths:
+        made = {
+            ends: change(draw(w, ends), none, full) for ends in all_intervals(windows) if ends[1] - ends[0] == length
+        }
+        ends = max(made, key=made.get)
+        if made[ends] >= share:
+            return list(ends)
+    return None
+
+
+def skips_what_is_longer(draw, w, windows, share):
+    none, full, shortest, most, answer = draw(0.0), draw(w), float("inf"), 0.0, None
+    for t_min, t_max in all_intervals(windows):
+        if t_max - t_min > shortest:
+            continue
+        made = change(draw(w, (t_min, t_max)), none, full)
+        if made >= share and (t_max - t_min < shortest or made > most):
+            shortest, most, answer = t_max - t_min, made, (t_min, t_max)
+    return torch.tensor(answer)
+
+
+def by_sums(draw, w, windows, share):
+    none, full = draw(0.0), draw(w)
+    far = (none - full).abs().sum().double()
+
+    def key(ends):
+        return ends[1] - ends[0], (draw(w, ends) - full).abs().sum()
+
+    good = [ends for ends in all_intervals(windows) if (draw(w, ends) - full).abs().sum() <= (1 - share) * far]
+    return min(good, key=key)
+
+
+def as_floats(draw, w, windows, share):
+    t_min, t_max = written_out(draw, w, windows, share)
+    return float(t_min), float(t_max)
+
+
+def chosen(draw, w, windows, share, measure=change, intervals=all_intervals, key=None, none_w=0.0):
+    """An answer of the usual form with one part replaced."""
+    none, full = draw(none_w), draw(w)
+    made = {ends: measure(draw(w, ends), none, full) for ends in intervals(windows)}
+    good = [ends for ends in made if made[ends] >= share]
+    return min(good, key=key or (lambda ends: (ends[1] - ends[0], -made[ends])))
+
+
+def from_none(x, none, full):
+    return float((x - none).abs().mean() / (full - none).abs().mean())
+
+
+def squared(x, none, full):
+    return 1 - float(((x - full) ** 2).mean() / ((none - full) ** 2).mean())
+
+
+def rooted(x, none, full):
+    return 1 - float((x - full).norm() / (none - full).norm())
+
+
+def fewest_windows(draw, w, windows, share):
+    none, full, found = draw(0.0), draw(w), []
+    for i in range(len(windows)):
+        for j in range(i, len(windows)):
+            made = change(draw(w, (windows[i][0], windows[j][1])), none, full)
+            if made >= share:
+                found.append((j - i, -made, (windows[i][0], windows[j][1])))
+    return min(found)[2]
+
+
+def adds_shares(draw, w, windows, share):
+    none, full, found = draw(0.0), draw(w), []
+    alone = [change(draw(w, window), none, full) for window in windows]
+    for i in range(len(windows)):
+        for j in range(i, len(windows)):
+            if sum(alone[i : j + 1]) >= share:
+                found.append((windows[j][1] - windows[i][0], -sum(alone[i : j + 1]), (windows[i][0], windows[j][1])))
+    return min(found)[2] if found else (windows[0][0], windows[-1][1])
+
+
+def cuts_from_above(draw, w, windows, share):
+    none, full, i, j = draw(0.0), draw(w), 0, len(windows) - 1
+    while j > i and change(draw(w, (windows[i][0], windows[j - 1][1])), none, full) >= share:
+        j -= 1
+    while j > i and change(draw(w, (windows[i + 1][0], windows[j][1])), none, full) >= share:
+        i += 1
+    return windows[i][0], windows[j][1]
+
+
+def returns_places(draw, w, windows, share):
+    t_min, t_max = written_out(draw, w, windows, share)
+    return [a for a, _ in windows].index(t_min), [b for _, b in windows].index(t_max)
+
+
+def returns_at_first(draw, w, windows, share):
+    none, full = draw(0.0), draw(w)
+    for ends in all_intervals(windows):
+        if change(draw(w, ends), none, full) >= share:
+            return ends
+
+
+def interval_printed(draw, w, windows, share):
+    print(written_out(draw, w, windows, share))
+
+
+def starts_at_0(draw, w, windows, share):
+    return chosen(draw, w, [(a - 1, b) for a, b in windows], share)
+
+
 RIGHT = {
     "guidance_push": [
         lambda c, u, w: w * c - w * u,
@@ -134,6 +282,16 @@ RIGHT = {
         by_hand,
         in_order,
         in_numpy,
+    ],
+    "acting_interval": [
+        written_out,
+        in_float64_numpy,
+        by_length,
+        skips_what_is_longer,
+        by_sums,
+        as_floats,
+        lambda draw, w, windows, share: chosen(draw, w, windows, share),
+        lambda draw, w, windows, share: chosen(draw, float(w), tuple(windows), share),
     ],
 }  # fmt: skip
 
@@ -213,5 +371,32 @@ WRONG = {
         (lambda w, a, t: max(0, min(reached(w, a, t))), "0"),
         (sorts_the_callers, "in place"),
         (lambda w, a, t: print(min(reached(w, a, t))), "`return`"),
+    ],
+    "acting_interval": [
+        (lambda d, w, v, s: chosen(d, w, v, s, measure=from_none), "x_none"),
+        (lambda d, w, v, s: chosen(d, w, v, s, measure=squared), "squares"),
+        (lambda d, w, v, s: chosen(d, w, v, s, measure=rooted), "squares"),
+        (lambda d, w, v, s: chosen(d, w, v, s, measure=lambda *x: 1 - change(*x)), "1 −"),
+        (lambda d, w, v, s: chosen(d, w, v, s, none_w=-1.0), "w = 0"),
+        (lambda d, w, v, s: chosen(d, 1.0, v, s), "w = 1"),
+        (lambda d, w, v, s: v[-1], None),
+        (lambda d, w, v, s: chosen(d, w, v, s, intervals=lambda v: [(v[0][0], b) for _, b in v]), "all starts"),
+        (lambda d, w, v, s: chosen(d, w, v, s, intervals=lambda v: [(a, v[-1][1]) for a, _ in v]), "all ends"),
+        (lambda d, w, v, s: chosen(d, w, v, s, key=lambda ends: ends[1] - ends[0]), "equally short"),
+        (lambda d, w, v, s: chosen(d, w, v, s, key=lambda ends: ends[0] - ends[1]), "all times"),
+        (fewest_windows, "windows"),
+        (adds_shares, "add"),
+        (cuts_from_above, "cut"),
+        (returns_places, "places"),
+        (returns_at_first, "stop at the first"),
+        (lambda d, w, v, s: written_out(d, w, v, s)[::-1], "t_min first"),
+        (lambda d, w, v, s: (v[0][0], v[-1][1]), "all times"),
+        (lambda d, w, v, s: (301, 500), None),
+        (lambda d, w, v, s: change(d(w, written_out(d, w, v, s)), d(0.0), d(w)), "one number"),
+        (lambda d, w, v, s: written_out(d, w, v, s)[1] - written_out(d, w, v, s)[0], "the length"),
+        (lambda d, w, v, s: written_out(d, w, v, s)[0], None),
+        (starts_at_0, None),
+        (interval_printed, "`return`"),
+        (lambda d, w, v, s: "301 to 500", None),
     ],
 }  # fmt: skip
