@@ -78,6 +78,10 @@ def test_the_shares_that_the_course_promises(tried, capsys):
     assert count["other"] == count["unattempted"] == 0
 
 
+def test_there_are_answers_to_every_exercise():
+    assert sorted(name for path in FILES for name in answers(path).RIGHT) == sorted(checks.__all__)
+
+
 def drawing_from(law):
     """An answer that draws from a law."""
 
