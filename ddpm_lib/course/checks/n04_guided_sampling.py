@@ -340,7 +340,7 @@ def reverse_loop(attempt: Callable) -> Verdict:
 
     The model is exact, so that the law of what comes out is known: see `toys.exact_spread`.
     """
-    gaussian, uniform = (0.0, 1.0, 0.0), (0.5, 1 / 12, -1 / 120)
+    gaussian, uniform = (0.0, 1.0), (0.5, 1 / 12)
     asked = []  # the times that the network is asked for; copies of the model share this list
 
     class Watched(GaussianPixels):
@@ -370,22 +370,20 @@ def reverse_loop(attempt: Callable) -> Verdict:
     ):
         """The law of a loop in which one thing is another. change: of a step x_s = a·x_t + b·x̂_0 + std·z.
 
-        start, z: mean, variance and fourth cumulant of what is drawn. one_z: whether all steps share one z.
+        start, z: mean and variance of what is drawn. one_z: whether all steps share one z.
         """
 
         def law(ddpm, labels, asked_w, *_):
             m = ddpm.mean(y(labels), w(asked_w)).double()
-            (mean, variance, fourth), shared = start, 0.0
+            (mean, variance), shared = start, 0.0
             for signal_s, sigma_s, *of_step, beta, signal, k in ddpm.steps:
                 a, b, std = change(*of_step, beta, signal_s, sigma_s)
                 slope = a + b * k
                 mean = slope * mean + b * (1 - k * signal) * m + std * z[0]
                 variance = slope**2 * variance + (0 if one_z else std**2 * z[1])
-                fourth = slope**4 * fourth + std**4 * z[2]
                 shared = slope * shared + std if one_z else 0.0
-            kurtosis = 3 + fourth / variance**2 if fourth else 3.0
             mean, std = end(mean, (variance + shared**2) ** 0.5)
-            return Law(mean + torch.zeros(len(labels), 1, 28, 28), std, kurtosis)
+            return Law(mean + torch.zeros(len(labels), 1, 28, 28), std)
 
         return law
 
@@ -411,7 +409,7 @@ def reverse_loop(attempt: Callable) -> Verdict:
             chain(lambda a, b, std, beta, *levels: (a, b, 1.0)),
             "your noise has standard deviation 1, whatever t is: multiply it by the posterior's",
         ),
-        (chain(start=(0.0, 0.0, 0.0)), "your loop starts from zeros: x_T is Gaussian noise"),
+        (chain(start=(0.0, 0.0)), "your loop starts from zeros: x_T is Gaussian noise"),
         (chain(z=uniform), "you draw uniform noise: rand where randn belongs"),
         (chain(start=uniform), "x_T is uniform noise in your loop: rand where randn belongs"),
         (chain(start=uniform, z=uniform), "you draw uniform noise: rand where randn belongs"),
@@ -457,7 +455,7 @@ def reverse_loop(attempt: Callable) -> Verdict:
         case("at w = 0", 0.0, torch.tensor([3, 3, 3, 7]), linear),
         case("at w = −1", -1.0, torch.tensor([0, 9, 4]), linear),
         case("for a batch of 1", 2.0, torch.tensor([5]), linear),
-        case("with two steps", 0.5, torch.randint(10, (32,)), short),
+        case("with two steps", 0.5, torch.randint(10, (24,)), short),
         case("on a schedule that ends in noise", 1.0, torch.arange(10), cosine),
     ]
     _, model, *inputs = cases[0]
