@@ -4,7 +4,7 @@ Sources   two Gaussian classes in one dimension, and what guidance does to them:
           figure 2, there in two dimensions
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ddpm_lib.course.plots import BLUE, INK, figure, styled
+from ddpm_lib.course.plots import BLUE, INK, figure, lines, styled
+from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import label_rows
-from ddpm_lib.sampling import time_steps
+from ddpm_lib.sampling import sample, time_steps
 from ddpm_lib.schedule import NoiseSchedule
 
 
@@ -63,6 +64,33 @@ def exact_spread(exact: GaussianPixels, step: Callable, steps: int) -> float:
         k = signal * exact.d**2 / (signal**2 * exact.d**2 + sigma**2)
         variance = (a + b * k) ** 2 * variance + std**2
     return variance**0.5
+
+
+def draw_all(
+    exact: GaussianPixels, steps_of: dict[str, Callable], step_counts: Sequence[int], new_noise: Callable
+) -> dict[tuple[str, int], Tensor]:
+    """Samples (20, 1, 28, 28) in [−1, 1] of the exact case for each step function and each number of steps."""
+    labels = torch.zeros(20, dtype=torch.long)
+    return {
+        (name, n): to_signed(sample(exact, labels, w=0.0, sampler=step, steps=n, generator=new_noise()))
+        for name, step in steps_of.items()
+        for n in step_counts
+    }
+
+
+def too_narrow(drawn: dict[tuple[str, int], Tensor], d: float) -> Figure:
+    """By how many percent the standard deviation of `draw_all`'s samples is below d, over the number of steps."""
+    curves = {}
+    for (name, _), x in drawn.items():
+        curves.setdefault(name, []).append(100 * (1 - x.std().item() / d))
+    return lines(
+        sorted({n for _, n in drawn}),
+        curves,
+        x_label="number of steps",
+        y_label="too narrow by … %",
+        log_x=True,
+        y_limits=(0, 100),
+    )
 
 
 def product_on_a_grid(
@@ -145,12 +173,12 @@ def spread_table(samples: dict[float, Tensor], d: float) -> str:
     On the right, mean and standard deviation of the density p(x_0 | y)·p(y | x_0)^w, on a grid.
     """
     x = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
-    lines = [f"{'w':>4}{'mean':>8}{'std':>8}{'wrong side':>12}{'p(x|y)·p(y|x)^w: mean':>26}{'std':>8}"]
+    rows = [f"{'w':>4}{'mean':>8}{'std':>8}{'wrong side':>12}{'p(x|y)·p(y|x)^w: mean':>26}{'std':>8}"]
     for w, drawn in samples.items():
         wrong = (drawn < 0).float().mean().item()
         # p(y | x_0) of two equal bells a distance of 2 apart is sigmoid(2·x_0/d²)
         density = (-((x - 1) ** 2) / (2 * d**2) + w * F.logsigmoid(2 * x / d**2)).softmax(0)
         mean = (density * x).sum()
         std = (density * (x - mean) ** 2).sum().sqrt()
-        lines.append(f"{w:>4g}{drawn.mean():>8.2f}{drawn.std():>8.2f}{wrong:>12.1%}{mean:>26.2f}{std:>8.2f}")
-    return "\n".join(lines)
+        rows.append(f"{w:>4g}{drawn.mean():>8.2f}{drawn.std():>8.2f}{wrong:>12.1%}{mean:>26.2f}{std:>8.2f}")
+    return "\n".join(rows)

@@ -1,10 +1,12 @@
 """Notebook 04's way back from noise: the library's answers to its exercises, and what makes a sampler of an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
+from ddpm_lib.course import plots
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import evaluate
@@ -87,6 +89,13 @@ class Guided:
 # --------------------------------------------------------------------------------------------------------- what we see
 
 
+def film_rows(film: Iterable[tuple[Tensor, Tensor]], T: int, times: Sequence[int]) -> Tensor:
+    """Of a film strip in T steps, for each digit a row of x_t and one of x̂_0 at these times: (2·B, len(times), …)."""
+    chosen = {t: pair for t, pair in zip(range(T - 1, -1, -1), film, strict=True) if t in times}
+    pairs = [torch.stack(chosen[t], dim=1) for t in times]  # (B, 2, 1, 28, 28) each
+    return torch.stack(pairs, dim=2).flatten(0, 1)
+
+
 def unlike(images: Tensor, labels: Tensor) -> float:
     """How unlike two digits of a class are, measured against their ink: 0 is the same picture, 1 is no common ink.
 
@@ -98,18 +107,40 @@ def unlike(images: Tensor, labels: Tensor) -> float:
     return torch.stack(of).sqrt().mean().item()
 
 
-def scores_in_batches(draw: Callable, labels: Tensor, batches: int) -> dict[str, list[float]]:
-    """Agreement, mean distance within a class, and `unlike`, of several batches: name → a score for each.
+TITLES = {"agreement": "agreement", "distance": "distance in a class", "unlike": "distance by ink"}
 
-    draw(labels, i): images (N, 1, 28, 28) in [0, 1] for batch i.
-    """
-    found = {"agreement": [], "distance": [], "unlike": []}
-    for i in range(batches):
-        images = draw(labels, i)
-        scores = evaluate(images, labels)
-        for name, score in zip(found, (scores.agreement, scores.diversity, unlike(images, labels)), strict=True):
-            found[name].append(score)
+
+def scores_over_w(
+    ddpm: DDPM, weights: Sequence[float], labels: Tensor, batches: int, new_noise: Callable
+) -> dict[float, dict[str, list[float]]]:
+    """Agreement, mean distance within a class, and `unlike`: w → (name → a score for each batch of ten DDIM steps)."""
+    found = {w: {name: [] for name in TITLES} for w in weights}
+    for w, scores in found.items():
+        for i in range(batches):
+            images = sample(ddpm, labels, w=w, steps=10, generator=new_noise(i))
+            of = evaluate(images, labels)
+            for name, score in zip(TITLES, (of.agreement, of.diversity, unlike(images, labels)), strict=True):
+                scores[name].append(score)
     return found
+
+
+def scores_table(scores: dict[float, dict[str, list[float]]]) -> str:
+    """The means of `scores_over_w` as lines of text."""
+    lines = [f"{'w':>4}" + "".join(f"{title:>22}" for title in TITLES.values())]
+    for w, of in scores.items():
+        lines.append(f"{w:>4g}" + "".join(f"{sum(of[name]) / len(of[name]):>22.2f}" for name in TITLES))
+    return "\n".join(lines)
+
+
+def scores_figure(scores: dict[float, dict[str, list[float]]]) -> Figure:
+    """A panel for each of `scores_over_w`: the mean of the batches, in a band from the lowest to the highest."""
+    panels, bands, limits = {}, {}, {}
+    for name, title in TITLES.items():
+        values = [of[name] for of in scores.values()]
+        panels[title] = {"": [sum(batch) / len(batch) for batch in values]}
+        bands[title] = {"": ([min(batch) for batch in values], [max(batch) for batch in values])}
+        limits[title] = (0, 1.1 * max(map(max, values)))
+    return plots.small_multiples(list(scores), panels, "guidance weight w", bands=bands, limits=limits)
 
 
 def after_a_ddim_step(schedule: NoiseSchedule, eta: float, t: int, s: int, x_0: float = 0.5, n: int = 400) -> Tensor:
