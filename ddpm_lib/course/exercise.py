@@ -93,6 +93,8 @@ def _plain(got: object) -> object:
     """An answer in the form that the library uses."""
     if isinstance(got, dict):
         return {key: _plain(value) for key, value in got.items()}
+    if isinstance(got, tuple | list) and any(isinstance(value, Tensor | np.ndarray) and value.ndim for value in got):
+        return tuple(map(_plain, got))  # such as mean and standard deviation
     if isinstance(got, bool | int | float | str | type(None) | nn.Module):
         return got
     if isinstance(got, np.generic):

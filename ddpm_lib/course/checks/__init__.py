@@ -14,7 +14,7 @@ from ddpm_lib.course.checks.n01_forward_process import (
 )
 from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, training_times
-from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise
+from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
 from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_push, smallest_w, w_of_scale
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label
 from ddpm_lib.course.checks.n07_fast_sampling import time_steps, weight_at, x_0_middle
@@ -46,6 +46,7 @@ __all__ = [
     "label_dropout",
     "label_rows",
     "noise_between",
+    "posterior",
     "repaired_average",
     "repaired_config",
     "repaired_dropout",
@@ -53,6 +54,7 @@ __all__ = [
     "repaired_times",
     "rescale",
     "resize_and_concatenate",
+    "reverse_loop",
     "shift_log_snr",
     "smallest_w",
     "soft_label",
