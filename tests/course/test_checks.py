@@ -75,6 +75,21 @@ def frame_by_frame(shares, last=True, digits=lambda date: [int(c) for c in date 
     return attempt
 
 
+def film_of(shares=lambda n: [k / (n + 1) for k in range(1, n + 1)], digits=list, repeats=False, one_by_one=False):
+    """A film whose changes have shares(n) of the later digit; repeats: a digit changes into itself, too."""
+
+    def attempt(labels, frames, hold, x_T, draw):
+        rows, before = [], None
+        for digit in digits(labels):
+            if before is not None and (repeats or digit != before):
+                rows += [soft(before, digit, share) for share in shares(frames)]
+            rows += [one_hot(digit)] * hold
+            before = digit
+        return torch.cat([draw(row[None], x_T) for row in rows]) if one_by_one else draw(torch.stack(rows), x_T)
+
+    return attempt
+
+
 def stepped(mean=lambda mean, x_0, x_t: mean, std=lambda std, beta: std, draw=torch.randn_like):
     """An ancestral step whose mean, standard deviation and noise come from these."""
 
@@ -200,6 +215,7 @@ RIGHT = {
         lambda a, b, share: math.cos(share * math.pi / 2) * a + math.sin(share * math.pi / 2) * b,
         slerp,
     ],
+    "whole_morph": [film_of(), lambda *inputs: film_of(one_by_one=True)(*inputs).double().numpy()],
     "time_steps": [
         lambda T, n: torch.linspace(T, 0, n + 1).round().long(),
         lambda T, n: list(range(T, -1, -T // n)),
@@ -407,6 +423,15 @@ MISTAKES = {
         "share 0 should give z_a": lambda a, b, s: (a + b) / math.sqrt(2),
         "1 − λ² and λ²": lambda a, b, s: (1 - s**2) * a + s**2 * b,
         "draw no random numbers here": lambda a, b, s: (1 - s) ** 0.5 * a + s**0.5 * torch.randn_like(b),
+    },
+    "whole_morph": {
+        "no change": film_of(repeats=True),
+        "show it only once": film_of(digits=lambda labels: [digit for digit, _ in itertools.groupby(labels)]),
+        "comes again later": film_of(digits=lambda labels: list(dict.fromkeys(labels))),
+        "one frame too long": film_of(shares=lambda n: torch.linspace(0, 1, n + 2)[1:].tolist()),
+        "these are the label rows": lambda *inputs: film_of()(*inputs[:4], lambda rows, x_T: rows),
+        "x_T isn't used": lambda labels, n, hold, x_T, draw: film_of()(labels, n, hold, 0 * x_T, draw),
+        "hold and frames are swapped": lambda labels, n, hold, *more: film_of()(labels, hold, n, *more),
     },
     "time_steps": {
         "the times rise": lambda T, n: torch.arange(0, T + 1, T // n),
