@@ -64,13 +64,19 @@ def batch_of(rows: object, x_T: object) -> tuple[Tensor, Tensor]:
 
 
 def drawer(ddpm: DDPM, w: float) -> Draw:
-    """draw(rows (R, 10), x_T (1 or R, 1, 28, 28)) → (R, 1, 28, 28): `sample` with DDIM, without randomness of its own."""
+    """draw(rows (R, 10), x_T (1 or R, 1, 28, 28)) → (R, 1, 28, 28): `sample` with DDIM, which adds no noise."""
 
     def draw(rows: object, x_T: object) -> Tensor:
         rows, x_T = batch_of(rows, x_T)
         return sample(ddpm, rows, w=w, x_T=x_T)
 
     return draw
+
+
+def show_strips(strips: dict[str, Tensor], shares: Sequence[float], alt: str) -> None:
+    """Display film strips (F, 1, 28, 28), one below the other under their names, a share above each frame."""
+    frames, columns = torch.stack(list(strips.values())), [f"{share:g}" for share in shares]
+    plots.show(plots.digits(frames, row_labels=list(strips), column_labels=columns), alt)
 
 
 def off_the_line(layer: nn.Module) -> Tensor:
