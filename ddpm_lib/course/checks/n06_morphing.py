@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ddpm_lib.course import soft_labels
 from ddpm_lib.course.exercise import Verdict, answer_of, check, judge
 
 CLASS_NUMBERS = "that is the digit whose number lies between: mix the rows, not the class numbers"
@@ -291,3 +292,124 @@ def noise_between(attempt: Callable) -> Verdict:
              "near z_b": (16, 0.75), "for a batch of 1": (1, 0.2), "at share 0.9": (1, 0.9)}  # fmt: skip
     cases = [(name, *torch.randn(2, batch, 1, 28, 28), s) for name, (batch, s) in sizes.items()]
     return judge(attempt, nearest, mistakes, cases)
+
+
+@check
+def whole_morph(attempt: Callable) -> Verdict:
+    """attempt(labels, frames, hold, x_T, draw) → the film (F, 1, 28, 28) of a list of digits, repeated ones too.
+
+    F = L·hold + frames for each change; a digit that follows itself is no change.
+    """
+
+    def even(n: int) -> list[float]:
+        return [k / (n + 1) for k in range(1, n + 1)]
+
+    def film(
+        shares: Callable[[int], list[float]] = even,
+        mix: Callable = _mixed,
+        order: Callable[[list[int]], list[int]] = list,
+        stay: Callable[[int], int] = int,
+        ends: tuple[bool, bool] = (True, True),
+        repeats: bool = False,
+        of: Callable = lambda rows, x_T, draw: draw(rows, x_T),
+    ) -> Callable:
+        """An answer. shares(n): of the later digit, in the rows of a change. stay(hold): rows of a digit.
+
+        ends: whether the first and the last digit stay. repeats: whether a digit turns into itself, too.
+        """
+
+        def answer(labels: list[int], frames: int, hold: int, x_T: Tensor, draw: Callable) -> Tensor:
+            digits = order(labels)
+            rows = [_one_hot(digits[0])] * (stay(hold) * ends[0])
+            for i, (a, b) in enumerate(itertools.pairwise(digits)):
+                if a != b or repeats:
+                    rows += [mix(a, b, share) for share in shares(frames)]
+                rows += [_one_hot(b)] * (stay(hold) * (ends[1] or i < len(digits) - 2))
+            return of(torch.stack(rows), x_T, draw)
+
+        return answer
+
+    def crossfade(labels, frames, hold, x_T, draw):
+        return film(of=lambda rows, x_T, draw: (rows @ draw(torch.eye(10), x_T).flatten(1)).view(-1, 1, 28, 28))(
+            labels, frames, hold, x_T, draw
+        )
+
+    def by_digit(labels: list[int]) -> list[int]:
+        return [digit for digit, _ in itertools.groupby(labels)]
+
+    no_change = "a digit that follows itself is no change: no mixtures there, only `hold` frames more"
+    longer = "each digit stands one frame too long at a change: k = 0 and k = n + 1 are the digits themselves"
+    spread = "the shares are k/(n + 1), with n = `frames` and k = 1 … n: none is 0 and none is 1"
+    touch = "your mixtures end at the digits themselves: the shares are k/(n + 1) with k = 1 … n"
+    few = "each digit stands for one frame only: it stays for `hold` frames"
+    backwards = "each change runs backwards: the later digit has share k/(n + 1)"
+    last = "the last digit doesn't stay: its `hold` frames come after the loop"
+    mistakes = [
+        *[(film(mix=mix), diagnosis) for mix, diagnosis in OF_A_ROW if mix is not _assigned],
+        *[(film(mix=mix, repeats=True), no_change) for mix in (_mixed, _assigned)],
+        *[(film(mix=mix, repeats=True), diagnosis) for mix, diagnosis in OF_A_ROW if diagnosis == KEEPS],
+        (film(order=by_digit), "a digit that follows itself stays for `hold` frames more: you show it only once"),
+        (
+            film(order=lambda labels: list(dict.fromkeys(labels))),
+            "a digit that comes again later is missing: each one in the list gets its frames",
+        ),
+        (film(order=lambda labels: labels[::-1]), "the film runs in reverse: begin with the first digit"),
+        (film(order=sorted), "you sorted the digits: they come in the order of the list"),
+        (
+            film(order=lambda labels: [*labels, labels[0]]),
+            "you go back to the first digit: the film ends at the last one",
+        ),
+        (film(mix=lambda a, b, share: _mixed(b, a, share)), backwards),
+        (film(lambda n: [float(share > 0.5) for share in even(n)]), UNMIXED),
+        (film(lambda n: [float(share >= 0.5) for share in even(n)]), UNMIXED),
+        (film(lambda n: [0.0] * n), "nothing is mixed: each digit only waits for `frames` more"),
+        (film(lambda n: [0.5] * n), "all rows of a change are half and half: the share is k/(n + 1)"),
+        (film(lambda n: []), "only the digits themselves: the mixtures are missing"),
+        (film(lambda n: [k / n for k in range(1, n + 1)]), spread),
+        (film(lambda n: [k / n for k in range(n)]), spread),
+        (film(lambda n: [k / (n + 1) for k in range(n)]), "your k starts at 0: it runs from 1 to n = `frames`"),
+        (film(lambda n: [k / (n + 1) for k in range(1, n)]), "one mixture is missing: k runs from 1 to n = `frames`"),
+        (film(lambda n: torch.linspace(0, 1, n).tolist()), touch),
+        (film(lambda n: [0.0, *even(n)]), longer),
+        (film(lambda n: [*even(n), 1.0]), longer),
+        (film(lambda n: [0.0, *even(n), 1.0]), longer),
+        (film(stay=lambda hold: 1), few),
+        (film(stay=lambda hold: 1, repeats=True), few),
+        (film(stay=lambda hold: 1, order=by_digit), few),
+        (
+            lambda labels, frames, hold, x_T, draw: film()(labels, hold, frames, x_T, draw),
+            "hold and frames are swapped: a digit stays for `hold`, a change takes `frames`",
+        ),
+        (crossfade, "that is a crossfade, you mix the drawings: mix the label rows, and draw each mixture"),
+        (
+            film(of=lambda rows, x_T, draw: draw(rows, torch.zeros_like(x_T))),
+            "x_T isn't used: all frames are drawn from it",
+        ),
+        (film(of=lambda rows, x_T, draw: rows), "these are the label rows: hand them to `draw`, with x_T"),
+        (lambda labels, frames, hold, x_T, draw: draw(torch.eye(10)[labels], x_T), "one frame for each digit: "
+         "it stays for `hold` frames, and the mixtures are missing"),
+    ]  # fmt: skip
+    one_only = [(film(ends=(True, False)), last), (film(ends=(True, False), repeats=True), last),
+                (film(ends=(False, True)), "the first digit doesn't stay: it has `hold` frames before the first "
+                 "change")]  # fmt: skip
+
+    pattern, push = torch.randn(10, 28 * 28), torch.randn(10)
+
+    def draw(rows: object, x_T: object) -> Tensor:
+        """In the place of the network: a picture that shows each weight of the row, and the noise."""
+        rows, x_T = soft_labels.batch_of(rows, x_T)
+        return torch.sigmoid(rows @ pattern + (1 + rows @ push)[:, None] * x_T.flatten(1)).view(-1, 1, 28, 28)
+
+    a, b, c, d = torch.randperm(10)[:4].tolist()
+    cases = [
+        ("on random digits", [a, b, c, a, d], 4, 3),
+        ("on [3, 3, 8, 8, 8, 1]", [3, 3, 8, 8, 8, 1], 3, 2),
+        ("where the last digit repeats", [d, c, c], 1, 4),
+        ("at hold = 1 and frames = 1", [1, 2, 0, 0, 9, 8, 1], 1, 1),
+        ("where nothing changes", [b, b, b], 3, 2),
+    ]
+    cases = [(name, *case, torch.randn(1, 1, 28, 28), draw) for name, *case in cases]
+    one_digit = ("for one digit alone", [c], 5, 3, torch.randn(1, 1, 28, 28), draw)
+    verdict = judge(attempt, film(), [*mistakes, *one_only], cases)
+    # One digit alone comes last: many a loop has nothing to say there and stops, which would hide a named mistake.
+    return verdict if verdict.status != "passed" else judge(attempt, film(), [], [*cases, one_digit])

@@ -207,6 +207,171 @@ def pixel_by_pixel(a, b, s):
     return torch.where(torch.rand_like(a) < s, b, a)
 
 
+# Answers to `my_morph(labels, frames, hold, x_T, draw)`: rows(labels, frames, hold) are drawn from one noise.
+
+
+def drawn(rows):
+    def attempt(labels, frames, hold, x_T, draw):
+        return draw(rows(labels, frames, hold), x_T)
+
+    return attempt
+
+
+def film(
+    mix=added,
+    shares=lambda n: [k / (n + 1) for k in range(1, n + 1)],
+    digits=list,
+    first=True,
+    last=True,
+    repeats=False,
+    stay=lambda hold: hold,
+):
+    """The rows of a film; repeats: whether there are mixtures between a digit and itself, too."""
+
+    def rows(labels, frames, hold):
+        d = digits(labels)
+        found = [unit(d[0])] * (stay(hold) if first else 0)
+        for i, (a, b) in enumerate(itertools.pairwise(d)):
+            if a != b or repeats:
+                found += [torch.as_tensor(mix(a, b, share)).tolist() for share in shares(frames)]
+            if last or i < len(d) - 2:
+                found += [unit(b)] * stay(hold)
+        return torch.tensor(found)
+
+    return rows
+
+
+def by_runs(labels, frames, hold, x_T, draw):
+    runs = [(digit, len(list(run))) for digit, run in itertools.groupby(labels)]
+    parts = []
+    for i, (digit, count) in enumerate(runs):
+        parts.append(F.one_hot(torch.tensor([digit] * count * hold), 10).double())
+        if i + 1 < len(runs):
+            share = torch.linspace(0, 1, frames + 2, dtype=torch.float64)[1:-1, None]
+            parts.append((1 - share) * torch.eye(10)[digit] + share * torch.eye(10)[runs[i + 1][0]])
+    return draw(torch.cat(parts), x_T)
+
+
+def frame_after_frame(labels, frames, hold, x_T, draw):
+    return torch.cat([draw(row[None], x_T) for row in film()(labels, frames, hold)])
+
+
+def noise_for_each_row(labels, frames, hold, x_T, draw):
+    rows = film()(labels, frames, hold)
+    return draw(rows, x_T.repeat(len(rows), 1, 1, 1))
+
+
+def each_row_once(labels, frames, hold, x_T, draw):
+    rows, place = torch.unique(film()(labels, frames, hold), dim=0, return_inverse=True)
+    return draw(rows, x_T)[place]
+
+
+def on_a_clock(labels, frames, hold, x_T, draw):
+    """Key frames in time, and np.interp between them."""
+    times, keys, now = [], [], 0
+    for i, digit in enumerate(labels):
+        if i:
+            now += 1 if digit == labels[i - 1] else frames + 1
+        times += [now, now + hold - 1]
+        keys += [digit, digit]
+        now += hold - 1
+    at = np.arange(now + 1)
+    rows = [np.interp(at, times, [float(key == d) for key in keys]) for d in range(10)]
+    return draw(np.stack(rows, axis=1), x_T).numpy()
+
+
+def list_of_rows(labels, frames, hold, x_T, draw):
+    rows = [torch.eye(10)[labels[0]]] * hold
+    for before, digit in itertools.pairwise(labels):
+        for k in range(frames if before != digit else 0):
+            rows.append(torch.lerp(torch.eye(10)[before], torch.eye(10)[digit], (k + 1) / (frames + 1)))
+        rows = rows + [torch.eye(10)[digit]] * hold
+    return draw(torch.stack(rows), x_T).tolist()
+
+
+def into_many_zeros(labels, frames, hold, x_T, draw):
+    changes = sum(a != b for a, b in itertools.pairwise(labels))
+    out, at = torch.zeros(len(labels) * hold + changes * frames, 10), 0
+    for i, digit in enumerate(labels):
+        if i and digit != labels[i - 1]:
+            for k in range(1, frames + 1):
+                out[at, labels[i - 1]] = 1 - k / (frames + 1)
+                out[at, digit] = k / (frames + 1)
+                at += 1
+        out[at : at + hold, digit] = 1
+        at += hold
+    return draw(out, x_T)
+
+
+def pixels_mixed(labels, frames, hold, x_T, draw):
+    pictures = draw(torch.eye(10)[labels], x_T)
+    out = [pictures[0]] * hold
+    for i in range(1, len(labels)):
+        if labels[i] != labels[i - 1]:
+            for k in range(1, frames + 1):
+                out.append(torch.lerp(pictures[i - 1], pictures[i], k / (frames + 1)))
+        out += [pictures[i]] * hold
+    return torch.stack(out)
+
+
+def new_noise_each(labels, frames, hold, x_T, draw):
+    rows = film()(labels, frames, hold)
+    return draw(rows, torch.randn(len(rows), 1, 28, 28))
+
+
+def no_noise(labels, frames, hold, x_T, draw):
+    return draw(film()(labels, frames, hold), torch.zeros(1, 1, 28, 28))
+
+
+def rows_alone(labels, frames, hold, x_T, draw):
+    return film()(labels, frames, hold)
+
+
+def film_printed(labels, frames, hold, x_T, draw):
+    print(draw(film()(labels, frames, hold), x_T).shape)
+
+
+def film_left_below(labels, frames, hold, x_T, draw):
+    film_of_it = draw(film()(labels, frames, hold), x_T)
+    film_of_it.clamp(0, 1)
+    return None
+
+
+def pops_labels(labels, frames, hold, x_T, draw):
+    rows = [unit(labels[0])] * hold
+    before = labels.pop(0)
+    while labels:
+        digit = labels.pop(0)
+        if digit != before:
+            rows += [added(before, digit, k / (frames + 1)).tolist() for k in range(1, frames + 1)]
+        rows += [unit(digit)] * hold
+        before = digit
+    return draw(torch.tensor(rows), x_T)
+
+
+def without_last(labels, frames, hold, x_T, draw):
+    """The usual loop, whose last hold is forgotten; for one digit it has no rows at all."""
+    rows = []
+    for a, b in itertools.pairwise(labels):
+        rows += [torch.eye(10)[a]] * hold
+        if a != b:
+            rows += [added(a, b, k / (frames + 1)) for k in range(1, frames + 1)]
+    return draw(torch.stack(rows), x_T)
+
+
+def one_digit_forgotten(labels, frames, hold, x_T, draw):
+    parts = []
+    for i, (a, b) in enumerate(itertools.pairwise(labels)):
+        parts += [torch.eye(10)[a]] * hold * (i == 0)
+        parts += [added(a, b, k / (frames + 1)) for k in range(1, frames + 1)] * (a != b)
+        parts += [torch.eye(10)[b]] * hold
+    return draw(torch.stack(parts), x_T)
+
+
+def once_each(labels):
+    return [digit for digit, _ in itertools.groupby(labels)]
+
+
 RIGHT = {
     "soft_label": [
         added,
@@ -232,6 +397,17 @@ RIGHT = {
         lambda a, b, s: mended(a, b, s).tolist(),
         lambda a, b, s: a if s == 0 else b if s == 1 else mended(a, b, s),
         lambda a, b, s: torch.lerp(a, b, s) / torch.tensor([1 - s, s]).norm(),
+    ],
+    "whole_morph": [
+        drawn(film()),
+        drawn(film(mix=assigned)),
+        by_runs,
+        frame_after_frame,
+        noise_for_each_row,
+        each_row_once,
+        on_a_clock,
+        list_of_rows,
+        into_many_zeros,
     ],
 }  # fmt: skip
 
@@ -332,5 +508,42 @@ WRONG = {
         (no_return, "`return`"),
         (noise_printed, "`return`"),
         (noise_left_below, "`return None`"),
+    ],
+    "whole_morph": [
+        (drawn(film(repeats=True)), "no change"),
+        (drawn(film(repeats=True, mix=assigned)), "no change"),
+        (drawn(film(digits=once_each)), "stays for `hold` frames more"),
+        (drawn(film(digits=lambda labels: list(dict.fromkeys(labels)))), "comes again"),
+        (drawn(film(digits=lambda labels: labels[::-1])), "in reverse"),
+        (drawn(film(digits=sorted)), "sorted"),
+        (drawn(film(mix=lambda a, b, share: added(b, a, share))), "runs backwards"),
+        (drawn(film(mix=a_keeps_its_weight)), "sum to 1"),
+        (drawn(film(mix=in_between)), "class numbers"),
+        (drawn(film(mix=lambda a, b, share: added(a, b, round(share)))), "nothing is mixed"),
+        (drawn(film(mix=whole_numbers)), "whole numbers"),
+        (drawn(film(shares=lambda n: [])), "mixtures are missing"),
+        (drawn(film(shares=lambda n: [k / n for k in range(1, n + 1)])), "k/(n + 1)"),
+        (drawn(film(shares=lambda n: [k / n for k in range(n)])), "k/(n + 1)"),
+        (drawn(film(shares=lambda n: [k / (n + 1) for k in range(n + 1)])), "too long"),
+        (drawn(film(shares=lambda n: [k / (n + 1) for k in range(1, n + 2)])), "too long"),
+        (drawn(film(shares=lambda n: torch.linspace(0, 1, n + 2).tolist())), "too long"),
+        (drawn(film(shares=lambda n: torch.linspace(0, 1, n).tolist())), "end at the digits themselves"),
+        (drawn(film(stay=lambda hold: 1)), "one frame only"),
+        (drawn(film(stay=lambda hold: hold + 1)), None),
+        (drawn(film(last=False)), "last digit"),
+        (without_last, "last digit"),
+        (drawn(lambda labels, frames, hold: film()(labels, hold, frames)), "swapped"),
+        (one_digit_forgotten, "one digit"),
+        (pixels_mixed, "crossfade"),
+        (new_noise_each, "random numbers"),
+        (no_noise, "x_T"),
+        (rows_alone, "label rows"),
+        (lambda labels, frames, hold, x_T, draw: draw(torch.eye(10)[labels], x_T), "one frame"),
+        (pops_labels, "in place"),
+        (lambda labels, frames, hold, x_T, draw: draw(film()(labels, frames, hold), x_T)[:, 0], "shape"),
+        (lambda labels, frames, hold, x_T, draw: film()(labels, frames, hold) @ draw, "TypeError"),
+        (no_return, "`return`"),
+        (film_printed, "`return`"),
+        (film_left_below, "`return None`"),
     ],
 }  # fmt: skip
