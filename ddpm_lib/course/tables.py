@@ -58,6 +58,21 @@ def read_measured() -> tuple[float, dict[str, Measured]]:
     return found["images_per_s"], {name: Measured(**row) for name, row in found["notebooks"].items()}
 
 
+def course_times(speed: float) -> str:
+    """A table for people: the seconds and the memory of each notebook on the course's machine, and about here.
+
+    speed: training images per second of this machine, as `training_speed` measures it.
+    """
+    reference, measured = read_measured()
+    slower = reference / speed
+    head = f"the course's machine trained {reference:.0f} images per second: yours takes {slower:.1f} times as long"
+    rows = [
+        f"{name:<24}{row.seconds:>6} s{row.seconds_at(slower):>12.0f} s{row.peak_mib:>8} MiB"
+        for name, row in measured.items()
+    ]
+    return "\n".join([head, "", f"{'notebook':<24}{'there':>8}{'here, about':>14}{'memory':>12}", *rows])
+
+
 def write_measured(images_per_s: float, notebooks: dict[str, Measured]) -> None:
     """Write what `read_measured` reads, in the order of the names."""
     rows = {name: asdict(notebooks[name]) for name in sorted(notebooks)}

@@ -44,3 +44,16 @@ def test_measured_seconds_are_read_as_they_were_written(tmp_path, monkeypatch):
     tables.write_measured(images_per_s, dict(reversed(rows.items())))
     assert tables.read_measured() == (images_per_s, rows)
     assert list(tables.read_measured()[1]) == sorted(rows)
+
+
+def test_course_times_scale_what_is_not_fixed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MEASURED", tmp_path / "measured.json")
+    rows = {"01_a": tables.Measured("One", 10, 0.0, 300), "03_c": tables.Measured("Three", 85, 60.0, 1000)}
+    tables.write_measured(900, rows)
+    head, _, _, *lines = tables.course_times(450.0).splitlines()
+    assert "900" in head
+    assert "2.0 times" in head
+    assert [line.split() for line in lines] == [
+        ["01_a", "10", "s", "20", "s", "300", "MiB"],
+        ["03_c", "85", "s", "110", "s", "1000", "MiB"],
+    ]

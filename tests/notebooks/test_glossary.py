@@ -84,13 +84,13 @@ def test_everything_that_the_package_exports_is_explained():
     assert set(ddpm_lib.__all__) <= explained
 
 
-def test_the_welcome_uses_the_same_notation():
-    welcome = next(
+def test_the_table_of_letters_has_names_of_the_glossary():
+    table = next(
         cell.source
-        for cell in nbformat.read(NOTEBOOKS / "00_welcome.ipynb", 4).cells
-        if "## 6. Notation" in cell.source
+        for cell in nbformat.read(NOTEBOOKS / "01_forward_process.ipynb", 4).cells
+        if "One table for all letters" in cell.source
     )
-    names = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"(?m)^\|(?:[^|]*)\|([^|]*)\|", welcome))))
+    names = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"(?m)^\|(?:[^|]*)\|([^|]*)\|", table))))
     known = {part for name in re.findall(r"`([^`]+)`", PAGE) for part in re.split(r"[.()]", name)}
     assert len(names) > 8
     assert names <= known
