@@ -129,7 +129,7 @@ def write_morph(folder: str | Path, frames: Tensor, rows: Tensor) -> None:
 
 
 def write_denoising(folder: str | Path, ddpm: DDPM, w: float, steps: int, generator: torch.Generator) -> bytes:
-    """Write and return the other animation of the front page: ancestral sampling of the ten digits, a frame a step."""
+    """Write and return the animation of ancestral sampling: the ten digits come out of noise, a frame for each step."""
     walk = sample_steps(ddpm, torch.arange(10), w, "ancestral", steps, generator=generator)
     frames = torch.stack([to_unit(x_t) for x_t, _ in walk])  # (steps, 10, 1, 28, 28)
     frames = torch.cat([frames, frames[-1:].expand(20, -1, -1, -1, -1)])  # it rests at the end
