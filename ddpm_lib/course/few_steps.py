@@ -4,8 +4,9 @@ A solver is a function of (ask, x_0_middle, schedule, x_T, times). It asks for x
 last of the times.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from matplotlib.figure import Figure
@@ -159,6 +160,17 @@ def guess_figure(known: KnownCase, x_T: Tensor, times: Sequence[int]) -> Figure:
     return fig
 
 
+def shrinkage(known: KnownCase, x_T: Tensor, times: Sequence[int]) -> tuple[float, float]:
+    """The share of its true distance from the mean at which a pixel ends: by DDIM, and as the product of cosines."""
+    x_0 = ddim_solver(asking(known, torch.tensor([0])), None, known.schedule, x_T, times)
+    end = known.path(x_T, torch.tensor([0]))
+    signal, sigma = (level.flatten() for level in known.schedule.levels(torch.tensor(times)))
+    arrows = torch.nn.functional.normalize(torch.stack([signal * known.d, sigma]), dim=0)
+    cosines = (arrows[:, 1:] * arrows[:, :-1]).sum(dim=0)
+    pixel = high_pixel(known, x_T)
+    return ((x_0 - known.m) / (end - known.m)).flatten()[pixel].item(), cosines.prod().item()
+
+
 def middle_guesses(
     known: KnownCase, x_T: Tensor, times: Sequence[int], x_0_middle: Callable = x_0_middle
 ) -> tuple[list[float], list[float], list[float]]:
@@ -180,15 +192,34 @@ def middle_guesses(
 
 def score_samplers(
     ddpm: DDPM, samplers: Sequence[str], step_counts: Sequence[int], labels: Tensor, w: float, seed: int
-) -> dict[tuple[str, int], Scores]:
-    """(sampler, steps) → scores of digits that are all drawn from the same noise."""
-    scores = {}
-    for sampler in samplers:
-        for steps in step_counts:
-            generator = torch.Generator().manual_seed(seed)
-            drawn = sample(ddpm, labels, w, sampler, steps, generator=generator)
-            scores[sampler, steps] = evaluate(drawn, labels)
-    return scores
+) -> tuple[dict[tuple[str, int], Scores], dict[tuple[str, int], float]]:
+    """(sampler, steps) → scores, and → seconds, of digits that are all drawn from the same noise."""
+    scores, seconds = {}, {}
+    for key in product(samplers, step_counts):
+        start, generator = time.perf_counter(), torch.Generator().manual_seed(seed)
+        drawn = sample(ddpm, labels, w, *key, generator=generator)
+        seconds[key], scores[key] = time.perf_counter() - start, evaluate(drawn, labels)
+    return scores, seconds
+
+
+def sampler_figure(
+    scores: dict[tuple[str, int], Scores], seconds: dict[tuple[str, int], float], floor: float
+) -> Figure:
+    """FID, agreement and seconds of each sampler over the number of steps. floor: FID of real digits."""
+    samplers, step_counts = (list(dict.fromkeys(keys)) for keys in zip(*scores, strict=True))
+
+    def of_each(value: Callable) -> dict[str, list[float]]:
+        return {sampler: [value((sampler, steps)) for steps in step_counts] for sampler in samplers}
+
+    panels = {
+        "FID": of_each(lambda key: scores[key].fid),
+        "agreement with the label": of_each(lambda key: scores[key].agreement),
+        "seconds": of_each(seconds.get),
+    }
+    references = {"FID": (floor, "real digits")}
+    return plots.small_multiples(
+        step_counts, panels, "number of steps", log_x=True, log_y={"FID", "seconds"}, references=references
+    )
 
 
 def score_real_digits(labels: Tensor, draws: int, seed: int) -> list[Scores]:
