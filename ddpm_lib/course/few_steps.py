@@ -117,6 +117,14 @@ def weight_at(t: int, w: float, t_min: int, t_max: int) -> float:
 # -------------------------------------------------------------------------------------------------- pictures and scores
 
 
+def path_error(
+    known: KnownCase, x_T: Tensor, times: Sequence[int], solver: Callable, x_0_middle: Callable = x_0_middle
+) -> float:
+    """How far a solver ends from the true path at the last of the times: root mean square over the pixels."""
+    x_s = solver(asking(known, torch.tensor([0])), x_0_middle, known.schedule, x_T, times)
+    return (x_s - known.path(x_T, torch.tensor(times[-1:]))).square().mean().sqrt().item()
+
+
 @plots.styled
 def path_figure(known: KnownCase, x_T: Tensor, lists: Sequence[Sequence[int]]) -> Figure:
     """One pixel on its way from T to 0: the true path, and DDIM with each of these lists of times."""
@@ -220,6 +228,18 @@ def sampler_figure(
     return plots.small_multiples(
         step_counts, panels, "number of steps", log_x=True, log_y={"FID", "seconds"}, references=references
     )
+
+
+def score_table(scores: dict[tuple[str, int], Scores], real: Sequence[Scores]) -> str:
+    """FID and agreement of each sampler and number of steps; the mean and the range of real digits' FID below."""
+    samplers, step_counts = (list(dict.fromkeys(keys)) for keys in zip(*scores, strict=True))
+    rows = ["steps" + "".join(f"{sampler:>26}" for sampler in samplers)]
+    for steps in step_counts:
+        found = [scores[sampler, steps] for sampler in samplers]
+        rows.append(f"{steps:>5}" + "".join(f"    FID {s.fid:>5.2f}, agreed {s.agreement:.3f}" for s in found))
+    fids = [score.fid for score in real]
+    band = f"{len(fids)} draws: {min(fids):.2f} to {max(fids):.2f}"
+    return "\n".join([*rows, f"{real[0].n} real digits: FID {sum(fids) / len(fids):.2f} ({band})"])
 
 
 def score_real_digits(labels: Tensor, draws: int, seed: int) -> list[Scores]:
