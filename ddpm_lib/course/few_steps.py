@@ -33,10 +33,15 @@ class KnownCase:
     def __init__(self):
         self.schedule = NoiseSchedule.cosine(T=self.T, shift=1.5)
 
-    def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float = 0.0) -> Tensor:
-        """E[ε | x_t], which depends on no label."""
+    def predict_noise(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """E[ε | x_t]; there are no labels."""
         signal, sigma = self.schedule.levels(t)
         return sigma * (x_t - signal * self.m) / (signal**2 * self.d**2 + sigma**2)
+
+    def ask(self, x_t: Tensor, t: int) -> Tensor:
+        """x̂_0: what the perfect network guesses. It isn't clipped, since these pixels have no ends."""
+        t, x_t = torch.as_tensor(t).flatten()[:1].long(), torch.as_tensor(x_t).float()
+        return self.schedule.predict_x_0(x_t, t.expand(len(x_t)), self.predict_noise(x_t, t))
 
     def path(self, x_T: Tensor, t: Tensor) -> Tensor:
         """Where the path from x_T is at the times t. x_T: (1, 1, 28, 28). t: (N,) long. Returns (N, 1, 28, 28)."""
@@ -51,7 +56,7 @@ class KnownCase:
     def guesses(self, x_T: Tensor, t: Tensor) -> Tensor:
         """x̂_0 along the path from x_T, at the times t ≥ 1: (N, 1, 28, 28)."""
         x_t = self.path(x_T, t)
-        return self.schedule.predict_x_0(x_t, t, self.predict_noise(x_t, t, None))
+        return self.schedule.predict_x_0(x_t, t, self.predict_noise(x_t, t))
 
 
 def high_pixel(known: KnownCase, x_T: Tensor) -> int:
@@ -59,7 +64,7 @@ def high_pixel(known: KnownCase, x_T: Tensor) -> int:
     return int((known.path(x_T, torch.tensor([0])) - known.m - 2 * known.d).abs().argmin())
 
 
-def asking(ddpm: DDPM | KnownCase, labels: Tensor, w: float | Callable[[int], float] = 0.0) -> Callable:
+def asking(ddpm: DDPM, labels: Tensor, w: float | Callable[[int], float] = 0.0) -> Callable:
     """The function ask(x_t, t) → x̂_0, clipped to [−1, 1]: one question to the network, in the precision of `sample`.
 
     labels: (B,) integers. w: the guidance weight, or a function of the time that returns it.
@@ -121,7 +126,7 @@ def path_error(
     known: KnownCase, x_T: Tensor, times: Sequence[int], solver: Callable, x_0_middle: Callable = x_0_middle
 ) -> float:
     """How far a solver ends from the true path at the last of the times: root mean square over the pixels."""
-    x_s = solver(asking(known, torch.tensor([0])), x_0_middle, known.schedule, x_T, times)
+    x_s = solver(known.ask, x_0_middle, known.schedule, x_T, times)
     return (x_s - known.path(x_T, torch.tensor(times[-1:]))).square().mean().sqrt().item()
 
 
@@ -133,9 +138,8 @@ def path_figure(known: KnownCase, x_T: Tensor, lists: Sequence[Sequence[int]]) -
     fig, [[axes]] = plots.figure(7.0, 3.2)
     axes.plot(every, truth, color=plots.INK, linewidth=1.5)
     axes.annotate("the true path", (0.35 * known.T, truth[-known.T * 35 // 100] + 0.06), color=plots.INK)
-    ask = asking(known, torch.tensor([0]))
     for times, color, marker in zip(lists, plots.COLORS, "osD^", strict=False):
-        walked = [ddim_solver(ask, None, known.schedule, x_T, times[: i + 1]) for i in range(len(times))]
+        walked = [ddim_solver(known.ask, None, known.schedule, x_T, times[: i + 1]) for i in range(len(times))]
         x = [x_s.flatten()[pixel].item() for x_s in walked]
         axes.plot(times, x, marker=marker, markersize=4, color=color)
         axes.annotate(f"{len(times) - 1} steps", (-8, x[-1]), color=color, va="center")
@@ -170,7 +174,7 @@ def guess_figure(known: KnownCase, x_T: Tensor, times: Sequence[int]) -> Figure:
 
 def shrinkage(known: KnownCase, x_T: Tensor, times: Sequence[int]) -> tuple[float, float]:
     """The share of its true distance from the mean at which a pixel ends: by DDIM, and as the product of cosines."""
-    x_0 = ddim_solver(asking(known, torch.tensor([0])), None, known.schedule, x_T, times)
+    x_0 = ddim_solver(known.ask, None, known.schedule, x_T, times)
     end = known.path(x_T, torch.tensor([0]))
     signal, sigma = (level.flatten() for level in known.schedule.levels(torch.tensor(times)))
     arrows = torch.nn.functional.normalize(torch.stack([signal * known.d, sigma]), dim=0)
@@ -224,9 +228,14 @@ def sampler_figure(
         "agreement with the label": of_each(lambda key: scores[key].agreement),
         "seconds": of_each(seconds.get),
     }
-    references = {"FID": (floor, "real digits")}
     return plots.small_multiples(
-        step_counts, panels, "number of steps", log_x=True, log_y={"FID", "seconds"}, references=references
+        step_counts,
+        panels,
+        "number of steps",
+        log_x=True,
+        log_y={"FID", "seconds"},
+        references={"FID": (floor, "real digits")},
+        limits={"FID": (0.55 * floor, 1.3 * max(score.fid for score in scores.values()))},
     )
 
 
