@@ -17,7 +17,7 @@ from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, train
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
 from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_push, smallest_w, w_of_scale
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label, whole_morph
-from ddpm_lib.course.checks.n07_fast_sampling import time_steps, weight_at, x_0_middle
+from ddpm_lib.course.checks.n07_fast_sampling import second_order_solver, time_steps, weight_at, x_0_middle
 from ddpm_lib.course.checks.n08_measuring_guidance import choose_w, coverage, fid_infinity, inception_score
 from ddpm_lib.course.checks.n09_museum_of_bugs import (
     repaired_average,
@@ -55,6 +55,7 @@ __all__ = [
     "rescale",
     "resize_and_concatenate",
     "reverse_loop",
+    "second_order_solver",
     "shift_log_snr",
     "smallest_w",
     "soft_label",

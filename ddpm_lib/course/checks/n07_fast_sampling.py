@@ -1,11 +1,21 @@
 """Checks of notebook 07, Fast sampling."""
 
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ddpm_lib.course.checks.shared import images
-from ddpm_lib.course.exercise import Verdict, check, judge
+from ddpm_lib.course.exercise import Verdict, arrays_of, check, judge
+from ddpm_lib.course.sandbox import Judged
+from ddpm_lib.sampling import ddim_step
+from ddpm_lib.sampling import time_steps as evenly
+from ddpm_lib.schedule import NoiseSchedule
 
 
 @check
@@ -102,6 +112,209 @@ def x_0_middle(attempt: Callable) -> Verdict:
         ("where both steps are equal", images(2), images(2), -1.5, -0.5, 0.5),
     ]
     return judge(attempt, middle, mistakes, cases)
+
+
+@dataclass
+class Ask:
+    """A made-up network: x̂_0 from x_t and t. It answers `most` questions, one for each step.
+
+    Where bend is 0, its guess is the right one for pixels x_0 ~ N(m, d²); else it is curved, and leaves [−1, 1].
+    """
+
+    schedule: NoiseSchedule
+    most: int
+    bend: float = 0.0
+    m: float = 0.3
+    d: float = 0.2
+    asked: int = 0
+
+    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+        self.asked += 1
+        if self.asked > self.most:
+            text = "you ask the network more than once a step: keep the guess, so that the next step can look back"
+            raise Judged(Verdict("wrong", text, text))
+        x_t = torch.as_tensor(x_t)
+        t = torch.as_tensor(t).long().flatten()[:1]
+        if self.bend:
+            return 1.4 * torch.tanh(0.6 * x_t + self.bend * torch.cos(5 * t / self.schedule.T))
+        signal, sigma = self.schedule.levels(t)
+        return self.m + signal * self.d**2 / (signal**2 * self.d**2 + sigma**2) * (x_t - signal * self.m)
+
+
+def x_0_between(x_0_hat: Tensor, x_0_before: Tensor, lambda_before: float, lambda_t: float, lambda_s: float) -> Tensor:
+    """The function that the check hands to a solver: the right answer of `x_0_middle`."""
+    return x_0_hat + (lambda_s - lambda_t) / (2 * (lambda_t - lambda_before)) * (x_0_hat - x_0_before)
+
+
+def solver(
+    told: Callable = lambda t, s: t,
+    plain: Callable = lambda i, s, n: i == 0 or s == 0,
+    way: Callable = lambda schedule, times: schedule.log_snr[times] / 2,
+    middle: Callable = lambda f, g, b, way: f(g, b, *way),
+    kept: Callable = lambda g, d, b: g,
+    move: Callable = lambda step, d, g, levels: step(d),
+    ends: Callable = lambda times: times,
+    result: Callable = lambda x, path: x,
+) -> Callable:
+    """The second-order solver, or one in which something is another.
+
+    told: the time that the network hears. plain: whether step i of n, to s, has no trend. way: in what the steps are
+    measured, at three times. middle: the guess that the step uses, from x_0_middle, both guesses and that. kept: what
+    the next step looks back at. move: x_s, from the DDIM step as a function of the guess. ends: the times that it
+    walks. result: from the last picture and all of them.
+    """
+
+    def walk(ask: Callable, x_0_middle: Callable, schedule: NoiseSchedule, x_T: Tensor, times: Sequence[int]):
+        x, before, path, times = x_T, None, [x_T], ends(times)
+        for i, (t, s) in enumerate(pairwise(times)):
+            d = g = ask(x, told(t, s))
+            if not plain(i, s, len(times) - 1):
+                d = middle(x_0_middle, g, before[0], way(schedule, torch.tensor([before[1], t, s])))
+            before = kept(g, d, before[0] if before else g), t
+            rows = [torch.full((len(x),), number) for number in (t, s)]
+            levels = [*schedule.levels(rows[0]), *schedule.levels(rows[1])]
+            x = move(lambda guess, x=x, rows=rows: ddim_step(schedule, x, guess, *rows), d, g, [x, *levels])
+            path.append(x)
+        return result(x, path)
+
+    return walk
+
+
+def doubled(attempt: Callable) -> float:
+    """By how much twice the steps divide a solver's error at T/10, with the right guess for pixels x_0 ~ N(m, d²).
+
+    nan where that can't be said.
+    """
+    schedule, errors = NoiseSchedule.cosine(T=480, shift=1.5), []
+    x_T = torch.randn(1, 1, 28, 28)
+    with contextlib.suppress(Exception):
+        for steps in (40, 80):
+            times = [t for t in evenly(480, steps) if t >= 48]
+            ask = Ask(schedule, len(times) - 1)
+            got = arrays_of(attempt(ask, x_0_between, schedule, x_T.clone(), times))[None]
+            (signal_T, sigma_T), (signal, sigma) = (schedule.levels(torch.tensor([t])) for t in (480, 48))
+            z = (x_T - signal_T * ask.m) / (signal_T**2 * ask.d**2 + sigma_T**2).sqrt()
+            truth = signal * ask.m + (signal**2 * ask.d**2 + sigma**2).sqrt() * z
+            errors.append(float(np.square(got - truth.numpy()).mean() ** 0.5))
+        return errors[0] / errors[1] if errors[1] > 0 else math.nan
+    return math.nan
+
+
+@check
+def second_order_solver(attempt: Callable) -> Verdict:
+    """attempt(ask, x_0_middle, schedule, x_T, times) → x at the last of the times, by DPM-Solver++(2M)."""
+
+    def other(share: Callable) -> Callable:
+        """A solver that adds this share of the change since the step before."""
+        return solver(middle=lambda f, g, b, way: g + share(way[1] - way[0], way[2] - way[1]) * (g - b))
+
+    def infinite(x, d):
+        return x * 0 + (d - x) * math.inf
+
+    last = (
+        "λ is infinite at t = 0, so the step to 0 has no middle and takes x̂_0 as it is; and a guess is kept for the "
+        "next step only after it was used: else you divide by 0"
+    )
+    mistakes = [
+        (solver(plain=lambda i, s, n: True), "that is DDIM: no step looks back at the guess before"),
+        (solver(plain=lambda i, s, n: i < 2 or s == 0), "the second step has a step before, and looks ahead already"),
+        (solver(plain=lambda i, s, n: i == 0), last),
+        (
+            solver(
+                plain=lambda i, s, n: i == 0,
+                move=lambda step, d, g, v: v[4] / v[2] * v[0] + (v[3] - v[1] * v[4] / v[2]) * d,
+            ),
+            last,
+        ),
+        (
+            solver(kept=lambda g, d, b: b),
+            "every step looks back at the guess of the first step: keep the guess of each step for the next",
+        ),
+        (
+            solver(kept=lambda g, d, b: d),
+            "you keep the middle guess for the next step: keep what the network said, x̂_0 itself",
+        ),
+        (solver(told=lambda t, s: max(s, 1)), "the network is told s, but the noise in x_t is that of t"),
+        (
+            solver(move=lambda step, d, g, v: step(g) + v[3] * (d - g)),
+            "the noise that you put back fits x̂_0, the signal fits the middle guess: take the same guess for both",
+        ),
+        (
+            solver(move=lambda step, d, g, v: step(d) + v[3] * (g - d)),
+            "the signal is that of x̂_0, the noise fits the middle guess: take the same guess for both",
+        ),
+        (
+            solver(middle=lambda f, g, b, way: f(b, g, *way)),
+            "the two guesses are swapped: x_0_middle takes the guess of now first",
+        ),
+        (
+            solver(middle=lambda f, g, b, way: f(g, b, *way[[1, 0, 2]])),
+            "the three λ are in another order: x_0_middle takes that of the time before, then t, then s",
+        ),
+        (
+            solver(middle=lambda f, g, b, way: f(g, b, *way[[2, 1, 0]])),
+            "the three λ are in another order: x_0_middle takes that of the time before, then t, then s",
+        ),
+        (
+            solver(middle=lambda f, g, b, way: f(g, b, *way[[0, 2, 1]])),
+            "the three λ are in another order: x_0_middle takes that of the time before, then t, then s",
+        ),
+        (
+            other(lambda before, h: 0.5),
+            "the two steps may differ in length: scale the change by h over the step before",
+        ),
+        (other(lambda before, h: h / before), "you went to the end of the step, not to its middle"),
+        (other(lambda before, h: -h / (2 * before)), "you went backwards: add the change since the step before"),
+        (
+            solver(middle=lambda f, g, b, way: f(g, b, *way).clamp(-1, 1)),
+            "you clip the middle guess; the network's guesses are clipped where that is needed",
+        ),
+        (solver(ends=lambda times: times[:-1]), "the last step is missing: n + 1 times have n steps between them"),
+        (solver(ends=lambda times: times[1:]), "the first step is missing: it goes from the first of the times"),
+        (solver(ends=lambda times: [times[0], times[-1]]), "that is a single step, from the first to the last time"),
+        (
+            solver(plain=lambda i, s, n: i in (0, n - 1)),
+            "the last step of the list looks ahead, too, unless it ends at 0",
+        ),
+        (solver(result=lambda x, path: torch.stack(path)), "you return all pictures: return the last one"),
+        (solver(result=lambda x, path: torch.stack(path[1:])), "you return all pictures: return the last one"),
+        (
+            solver(move=lambda step, d, g, v: v[3] * d),
+            "the noise of time s is missing: a step ends at √ᾱ_s·x̂_0 + √(1−ᾱ_s)·ε̂",
+        ),
+        (
+            solver(way=lambda schedule, times: times.float()),
+            "you measured the way in t: it is measured in λ, half the log-SNR",
+        ),
+        (
+            solver(way=lambda schedule, times: schedule.alpha_bar[times]),
+            "you measured the way in ᾱ: it is measured in λ, half the log-SNR",
+        ),
+    ]
+    cosine, linear = NoiseSchedule.cosine(T=480, shift=1.5), NoiseSchedule.linear(T=100, beta_1=1e-3, beta_T=0.1)
+    somewhere = [480, *torch.randint(30, 60, (6,)).cumsum(0).flip(0).tolist(), 0]
+    walks = [
+        ("on random inputs", cosine, somewhere, 2, 0.5),
+        ("for a batch of 1 and another schedule", linear, [100, 70, 45, 20, 5, 0], 1, 0.5),
+        ("at even times", cosine, evenly(480, 8), 2, 0.7),
+        ("with one step", cosine, [480, 0], 2, 0.5),
+        ("with two steps", cosine, [480, 200, 0], 2, 0.5),
+        ("where the times end above 0", cosine, [480, 330, 200, 120, 48], 2, 0.6),
+        ("with every time", linear, list(range(100, -1, -1)), 1, 0.5),
+        ("on the known case", cosine, evenly(480, 12), 1, 0.0),
+    ]
+    cases = [
+        (name, Ask(schedule, len(times) - 1, bend), x_0_between, schedule, torch.randn(batch, 1, 28, 28), times)
+        for name, schedule, times, batch, bend in walks
+    ]
+    verdict = judge(attempt, solver(), mistakes, cases, rtol=5e-4, atol=5e-4)
+    if verdict.mistake or (verdict.status == "wrong" and "off by" not in verdict.message):
+        return verdict
+    ratio = doubled(attempt)
+    order = f"twice the steps divide its error by {ratio:.1f}"
+    if verdict.status == "wrong":
+        order += ", and a second-order solver's by 4"
+    return replace(verdict, message=f"{verdict.message}; {order}") if math.isfinite(ratio) else verdict
 
 
 @check
