@@ -44,7 +44,7 @@ def measure(x: Tensor, labels: Tensor) -> Measured:
     )
 
 
-def distance(a: Tensor, b: Tensor) -> float:
+def difference(a: Tensor, b: Tensor) -> float:
     """The mean absolute difference of two batches of pictures, pixel by pixel."""
     return (a - b).abs().mean().item()
 
@@ -80,7 +80,7 @@ def shortest_interval(draw: Callable, w: float, windows: Sequence[Interval], sha
     enough = []
     for i, (t_min, _) in enumerate(windows):
         for _, t_max in windows[i:]:
-            made = 1 - distance(draw(w, (t_min, t_max)), full) / distance(none, full)
+            made = 1 - difference(draw(w, (t_min, t_max)), full) / difference(none, full)
             if made >= share:
                 enough.append((t_max - t_min, -made, (t_min, t_max)))
     return min(enough)[2]
