@@ -137,6 +137,8 @@ def path_figure(known: KnownCase, x_T: Tensor, lists: Sequence[Sequence[int]]) -
     truth = known.path(x_T, every).flatten(1)[:, pixel]
     fig, [[axes]] = plots.figure(7.0, 3.2)
     axes.plot(every, truth, color=plots.INK, linewidth=1.5)
+    axes.plot(every, known._law(every)[0].flatten(), color=plots.INK, linewidth=1, linestyle="--")
+    axes.annotate("the mean", (0.8 * known.T, 0.12), color=plots.INK)
     axes.annotate("the true path", (0.35 * known.T, truth[-known.T * 35 // 100] + 0.06), color=plots.INK)
     for times, color, marker in zip(lists, plots.COLORS, "osD^", strict=False):
         walked = [ddim_solver(known.ask, None, known.schedule, x_T, times[: i + 1]) for i in range(len(times))]
