@@ -108,6 +108,23 @@ def one_of_each_stratum(batch, T):
     return (((torch.arange(batch) + torch.rand(batch)) / batch * T).long() + 1)[torch.randperm(batch)]
 
 
+def by_hand(
+    t=lambda batch, T: torch.randint(1, T + 1, (batch,)),
+    keep=lambda y, p: torch.rand(len(y), 1) >= p,
+    target=lambda eps, x_0, x_t: eps,
+    told=lambda t, T: t / T,
+):
+    """The loss of notebook 03."""
+
+    def loss(ddpm, x_0, y, p_uncond):
+        times, eps = t(len(x_0), ddpm.schedule.T), torch.randn(x_0.shape)
+        x_t = ddpm.schedule.add_noise(x_0, times, eps)
+        eps_hat = ddpm.unet(x_t, told(times, ddpm.schedule.T), F.one_hot(y, 10) * keep(y, p_uncond))
+        return (eps_hat - target(eps, x_0, x_t)).square().mean()
+
+    return loss
+
+
 def marked(labels):
     """Rows by one_hot, where −1 marks that there is no label."""
     y = torch.tensor([-1 if label is None else label for label in labels])
@@ -150,6 +167,11 @@ RIGHT = {
         lambda x, a, v: (x - a.sqrt() * (a.sqrt() * x - (1 - a).sqrt() * v)) / (1 - a).sqrt(),
     ],
     "training_times": [lambda batch, T: torch.randint(1, T + 1, (batch,)), one_of_each_stratum],
+    "loss": [by_hand(), by_hand(t=one_of_each_stratum, target=lambda eps, *_: eps.clone())],
+    "x_0_from_v": [
+        lambda x, a, v: torch.sqrt(a) * x - torch.sqrt(1 - a) * v,
+        lambda x, a, v: (x - (1 - a).sqrt() * ((1 - a).sqrt() * x + a.sqrt() * v)) / a.sqrt(),
+    ],
     "guided_noise": [lambda c, u, w: c + w * (c - u), lambda c, u, w: torch.lerp(u, c, 1 + w)],
     "ddim_step": [
         lambda x, e, a, b: (b / a).sqrt() * (x - (1 - a).sqrt() * e) + (1 - b).sqrt() * e,
@@ -277,6 +299,23 @@ MISTAKES = {
         "whole numbers": lambda batch, T: torch.rand(batch) * T,
         "1 … T + 1": lambda batch, T: torch.randint(1, T + 2, (batch,)),
         "of the times, asked for": lambda batch, T: (torch.rand(batch) ** 2 * T).long() + 1,
+    },
+    "loss": {
+        "with x_0": by_hand(target=lambda eps, x_0, x_t: x_0),
+        "with x_t": by_hand(target=lambda eps, x_0, x_t: x_t),
+        "another noise": by_hand(target=lambda eps, x_0, x_t: torch.randn(eps.shape)),
+        "T is never drawn": by_hand(t=lambda batch, T: torch.randint(1, T, (batch,))),
+        "between 0 and 1": by_hand(told=lambda t, T: t),
+        "no row ever loses": by_hand(keep=lambda y, p: 1),
+        "other way round": by_hand(keep=lambda y, p: torch.rand(len(y), 1) < p),
+        "whole batch loses": by_hand(keep=lambda y, p: torch.rand(1) >= p),
+        "no gradient": lambda *inputs: by_hand()(*inputs).item(),
+    },
+    "x_0_from_v": {
+        "the sign of v is flipped": lambda x, a, v: torch.sqrt(a) * x + torch.sqrt(1 - a) * v,
+        "that is ε, not x_0": lambda x, a, v: torch.sqrt(1 - a) * x + torch.sqrt(a) * v,
+        "v where ε belongs": lambda x, a, v: (x - torch.sqrt(1 - a) * v) / torch.sqrt(a),
+        "without their roots": lambda x, a, v: a * x - v + a * v,
     },
     "eps_from_v": {
         "the two roots are swapped": lambda x, a, v: torch.sqrt(a) * x + torch.sqrt(1 - a) * v,
@@ -461,7 +500,7 @@ def test_each_mistake_has_its_own_diagnosis(name, diagnosis):
 
 
 # How the discrepancy is worded by checks that judge random answers by their statistics.
-MEASURED = {"training_times": "run from 8 to ", "ancestral_step": "is off by "}
+MEASURED = {"training_times": "run from 8 to ", "loss": "off by up to ", "ancestral_step": "is off by "}
 
 
 @every_check

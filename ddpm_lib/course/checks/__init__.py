@@ -7,7 +7,7 @@ answer and with the mistakes that people make. It never raises: it returns a `Ve
 from ddpm_lib.course.checks.n00_welcome import rescale
 from ddpm_lib.course.checks.n01_forward_process import add_noise, half_noise_time, shift_log_snr
 from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
-from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, training_times
+from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, loss, training_times, x_0_from_v
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise
 from ddpm_lib.course.checks.n05_guidance_lab import guidance_push, smallest_w, w_of_scale
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label
@@ -36,6 +36,7 @@ __all__ = [
     "inception_score",
     "label_dropout",
     "label_rows",
+    "loss",
     "noise_between",
     "repaired_average",
     "repaired_config",
@@ -51,5 +52,6 @@ __all__ = [
     "training_times",
     "w_of_scale",
     "weight_at",
+    "x_0_from_v",
     "x_0_middle",
 ]
