@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib.course.figures import LiveLoss
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import evaluate
+from ddpm_lib.evaluation import Scores, evaluate
 from ddpm_lib.sampling import sample
 from ddpm_lib.training import TrainConfig, TrainRecord, train
 
@@ -47,20 +47,18 @@ def draw_digits(model: object, labels: Tensor, seed: int, w: float = 0.0) -> Ten
 
 def agreement(model: object, samples: int, seed: int) -> float:
     """The share of about `samples` drawn digits that the classifier reads as asked for."""
+    return _scores(model, samples, seed).agreement
+
+
+def _scores(model: object, samples: int, seed: int, w: float = 0.0) -> Scores:
     labels = torch.arange(10).repeat(samples // 10)
-    return evaluate(draw_digits(model, labels, seed), labels).agreement
+    return evaluate(draw_digits(model, labels, seed, w), labels)
 
 
 def note_for(
-    ddpm: DDPM,
-    train_set: TensorDataset,
-    data_source: str,
-    last: TrainRecord,
-    batch_size: int,
-    labels: Tensor,
-    seed: int,
+    ddpm: DDPM, train_set: TensorDataset, data_source: str, last: TrainRecord, batch_size: int, samples: int, seed: int
 ) -> dict:
-    """What a checkpoint says of itself: how the model was trained, on which data, and how well it draws labels (n,)."""
+    """What a checkpoint says of itself: how the model was trained, on which data, and how well it draws."""
     digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in train_set.tensors)).hexdigest()
     note = {
         "trained by": "notebooks/03_training.ipynb",
@@ -70,7 +68,7 @@ def note_for(
         "batch_size": batch_size,
     }
     for w in (0.0, 1.0):
-        scores = evaluate(draw_digits(ddpm, labels, seed, w), labels)
+        scores = _scores(ddpm, samples, seed, w)
         note[f"w={w:.0f}, 10 ancestral steps, {scores.n} samples"] = (
             f"FID {scores.fid:.3f} (real digits {scores.fid_floor:.3f}), agreement {scores.agreement:.4f}"
         )

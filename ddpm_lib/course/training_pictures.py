@@ -80,26 +80,35 @@ def print_columns(columns: dict[str, Tensor], digits: int = 3) -> None:
 
 @styled
 def errors_over_time(times: Sequence[int], errors: dict[str, Sequence[float]], lazy: dict[str, float]) -> Figure:
-    """Errors of x̂_0 over t, a curve for each model, and a dashed line for each answer that doesn't look at x_t."""
+    """Errors of x̂_0 over t, a curve for each model, and a dashed line for each answer that doesn't look at x_t.
+
+    The axis ends at three times the largest lazy error; the end of a curve that leaves it is a number.
+    """
     fig, [[axes]] = figure(7.4, 3.4)
+    highest = max(lazy.values())
+    top = min(3 * highest, 1.1 * max(highest, *map(max, errors.values())))
     for curve, color, marker in zip(errors.values(), COLORS, "osD^", strict=False):
-        axes.plot(times, curve, color=color, marker=marker, markersize=4, clip_on=False)
+        axes.plot(times, curve, color=color, marker=marker, markersize=4)
     for name, error in lazy.items():
         axes.axhline(error, color=INK, linewidth=1, linestyle="--")
-        axes.annotate(name, (times[0], error), xytext=(0, 4), textcoords="offset points", color=INK)
-    axes.set(xlabel="t (clean → noisy)", ylabel="mean squared error of $\\hat{x}_0$")
-    axes.set_ylim(0, 1.1 * max(map(max, (*errors.values(), lazy.values()))))
-    label_ends(axes, times[-1], {name: curve[-1] for name, curve in errors.items()}, COLORS)
+        offset, side = ((0, 4), "bottom") if error == highest else ((0, -4), "top")
+        axes.annotate(name, (times[0], error), xytext=offset, textcoords="offset points", va=side, color=INK)
+    axes.set(xlabel="t (clean → noisy)", ylabel="mean squared error of $\\hat{x}_0$", ylim=(0, top))
+    ends = {
+        (name if curve[-1] <= top else f"{name}: {curve[-1]:.2f} ↑"): min(curve[-1], 0.97 * top)
+        for name, curve in errors.items()
+    }
+    label_ends(axes, times[-1], ends, COLORS)
     return fig
 
 
 @styled
 def circle_of_v(alpha_bars: Sequence[float], titles: Sequence[str]) -> Figure:
     """A panel for each ᾱ_t: the arrows to x_t at (√ᾱ_t, √(1−ᾱ_t)) and to v, with x_0 to the right and ε upwards."""
-    fig, [row] = figure(8.6, 2.7, columns=len(alpha_bars))
+    fig, [row] = figure(8.6, 2.1, columns=len(alpha_bars))
     for axes, alpha_bar, title in zip(row, alpha_bars, titles, strict=True):
         angle = math.atan2(math.sqrt(1 - alpha_bar), math.sqrt(alpha_bar))
-        axes.set(xlim=(-1.45, 1.5), ylim=(-0.3, 1.4), aspect="equal", title=title)
+        axes.set(xlim=(-1.45, 1.5), ylim=(-0.26, 1.32), aspect="equal", title=title)
         axes.axis("off")
         axes.add_patch(Arc((0, 0), 2, 2, theta1=0, theta2=180, color=INK, linewidth=1, linestyle=":"))
         axes.add_patch(Arc((0, 0), 0.6, 0.6, theta1=0, theta2=math.degrees(angle), color=INK, linewidth=1.2))

@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import DDPM, label_rows
+from ddpm_lib.precision import eval_mode
 
 
 def drop_labels(y: Tensor, p_uncond: float) -> Tensor:
@@ -73,7 +74,8 @@ def learn_by_heart(
 
 @torch.no_grad()
 def losses_on(loss: Callable, ddpm: DDPM, train_set: TensorDataset, p_uncond: float, batches: int = 100) -> Tensor:
-    """(batches,) what loss(ddpm, x_0, y, p_uncond) says of the first batches of 32 digits."""
+    """(batches,) what loss(ddpm, x_0, y, p_uncond) says of the first batches of 32 digits, in eval mode."""
     images, labels = train_set.tensors
     starts = range(0, min(len(images), 32 * batches), 32)
-    return torch.stack([loss(ddpm, to_signed(images[i : i + 32]), labels[i : i + 32], p_uncond) for i in starts])
+    with eval_mode(ddpm):
+        return torch.stack([loss(ddpm, to_signed(images[i : i + 32]), labels[i : i + 32], p_uncond) for i in starts])
