@@ -42,10 +42,7 @@ def show_drawn(drawn: dict[str, Tensor], what: str) -> None:
 def show_guesses(guesses: dict[str, Tensor], times: Sequence[int], which: int = 0) -> None:
     """The guess of one digit at each time, a row for each model. guesses: name → (times, B, 1, 28, 28) in [−1, 1]."""
     rows = torch.stack([to_unit(guess[:, which]) for guess in guesses.values()])
-    alt = (
-        "The digit that follows from each model's answer, from small to large t, for one held-out digit. Both rows "
-        "are sharp at small t, and differ most at large t."
-    )
+    alt = f"The digit that follows from the answers of {len(guesses)} models, for one digit, from small to large t."
     show(digits(rows, [f"$\\hat{{x}}_0$ from {name}" for name in guesses], [f"t={t}" for t in times]), alt)
 
 
