@@ -24,23 +24,36 @@ from ddpm_lib.course.plots import (
 
 
 @styled
-def loss_curves(runs: dict[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+def loss_curves(runs: dict[str, tuple[Sequence[float], Sequence[float]]], budget: float | None = None) -> Figure:
     """Training loss against seconds on a logarithmic axis: each step faint, a running mean on top.
 
-    runs: name → (seconds, losses).
+    runs: name → (seconds, losses). budget: seconds at which the axis ends; None ends it with the curves.
     """
     fig, [[axes]] = figure(7.0, 2.8)
     for (name, (seconds, losses)), color in zip(runs.items(), COLORS, strict=False):
-        window = max(1, len(losses) // 30)
-        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        smooth = running_mean(losses, max(1, len(losses) // 60))
         axes.plot(seconds, losses, color=color, alpha=0.25, linewidth=0.8)
-        axes.plot(seconds[window - 1 :], smooth, color=color)
+        axes.plot(seconds, smooth, color=color)
         axes.annotate(
             name, (seconds[-1], smooth[-1]), xytext=(6, 0), textcoords="offset points", va="center", color=color
         )
     axes.set(xlabel="seconds of training", ylabel="loss (log scale)", yscale="log")
+    if budget:
+        axes.set_xlim(0, max(budget, *(seconds[-1] for seconds, _ in runs.values())))
     plain_log_ticks(axes.yaxis)
     return fig
+
+
+def running_mean(values: Sequence[float], reach: int) -> np.ndarray:
+    """The mean of each value and its neighbours: `reach` of them to each side, fewer before the start and the end.
+
+    At the start the window has two equal sides, so that the mean of a steep fall lies on it, not above.
+    """
+    sums = np.concatenate([[0], np.cumsum(values)])
+    i = np.arange(len(values))
+    left, right = np.minimum(i, reach), np.minimum(reach, len(values) - 1 - i)
+    right = np.where(i < reach, np.minimum(right, left), right)
+    return (sums[i + right + 1] - sums[i - left]) / (left + right + 1)
 
 
 @styled
@@ -193,10 +206,11 @@ class LiveLoss:
     """A loss curve that grows in its place while a model trains.
 
     name: names the curve. every: seconds between two pictures; a picture costs about a fifth of a second.
+    budget: seconds that the training takes, so that the picture shows how much of it is done.
     """
 
-    def __init__(self, name: str, every: float = 4.0):
-        self.name, self.every = name, every
+    def __init__(self, name: str, every: float = 4.0, budget: float | None = None):
+        self.name, self.every, self.budget = name, every, budget
         self.seconds, self.losses = [], []
         self._handle, self._shown_at = None, -every
 
@@ -216,4 +230,4 @@ class LiveLoss:
                 f"{self.losses[0]:.2f} it falls steeply at first, then slowly; the last mean is "
                 f"{np.mean(self.losses[-50:]):.3f}."
             )
-            self._handle = show(loss_curves({self.name: (self.seconds, self.losses)}), alt, self._handle)
+            self._handle = show(loss_curves({self.name: (self.seconds, self.losses)}, self.budget), alt, self._handle)

@@ -1,6 +1,7 @@
 """The learner presses ■ while notebook 03 trains: a real kernel, a real interrupt."""
 
 import queue
+import re
 import time
 from pathlib import Path
 
@@ -42,17 +43,19 @@ def outputs(client, request, seconds=120, until=None):
 @pytest.mark.parametrize("again", [0, 1], ids=["at once", "after some steps"])
 def test_an_interrupted_training_leaves_a_usable_model_and_says_so(again, kernel, tmp_path):
     manager, client = kernel
-    cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, 4).cells}
+    code = [cell for cell in nbformat.read(NOTEBOOK, 4).cells if cell.cell_type == "code"]
+    cells = {cell.id: cell.source for cell in code}
+    ids = list(cells)
 
     def run(cell, more=""):
         text = outputs(client, client.execute(f"{cells.get(cell, '')}\n{more}"))
-        assert "Error" not in text, text
+        assert not re.search(r"\w(Error|Exception)\b", text), text
         return text
 
     short = "budget_seconds, budget_eps_seconds, widths, samples = 600, 1, [8, 16, 24], 20"
     short += f"\ncheckpoint_path = {str(tmp_path / 'ddpm')!r}"
     run("parameters", short)
-    for cell in ("imports", "train-function"):
+    for cell in ids[1 : ids.index("train-v-run")]:
         run(cell)
 
     request = client.execute(cells["train-v-run"], store_history=False)
@@ -70,8 +73,8 @@ def test_an_interrupted_training_leaves_a_usable_model_and_says_so(again, kernel
     assert "KeyboardInterrupt" not in text
     assert (tmp_path / "ddpm").exists()  # the rest of the cell ran too
 
-    run("eps-samples")
-    for cell in ("v-samples", "agreement", "ema", "save"):
+    for cell in ids[ids.index("train-v-run") + 1 : ids.index("save-check")]:
         run(cell)
-    assert "loaded weights are the same: True" in run("save-check")
-    assert "finite True" in run("", "print('finite', bool(draw(ddpm).isfinite().all()))")
+    equal, _, tensors = run("save-check").partition(" loaded")[0].split()
+    assert equal == tensors
+    assert "finite True" in run("", "print('finite', bool(draw_digits(ddpm, asked, seed).isfinite().all()))")

@@ -13,7 +13,7 @@ from ddpm_lib.course.checks.n01_forward_process import (
     straight_log_snr,
 )
 from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
-from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, training_times
+from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, loss, training_times, x_0_from_v
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
 from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_push, smallest_w, w_of_scale
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label, whole_morph
@@ -45,6 +45,7 @@ __all__ = [
     "inception_score",
     "label_dropout",
     "label_rows",
+    "loss",
     "noise_between",
     "posterior",
     "repaired_average",
@@ -65,5 +66,6 @@ __all__ = [
     "w_of_scale",
     "weight_at",
     "whole_morph",
+    "x_0_from_v",
     "x_0_middle",
 ]
