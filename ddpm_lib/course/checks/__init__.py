@@ -6,7 +6,13 @@ answer and with the mistakes that people make. It never raises: it returns a `Ve
 
 from ddpm_lib.course.checks.n00_welcome import rescale
 from ddpm_lib.course.checks.n01_forward_process import add_noise, half_noise_time, shift_log_snr
-from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
+from ddpm_lib.course.checks.n02_unet import (
+    conv_parameters,
+    label_rows,
+    listens,
+    resize_and_concatenate,
+    unet_forward,
+)
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, training_times
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise
 from ddpm_lib.course.checks.n05_guidance_lab import guidance_push, smallest_w, w_of_scale
@@ -36,6 +42,7 @@ __all__ = [
     "inception_score",
     "label_dropout",
     "label_rows",
+    "listens",
     "noise_between",
     "repaired_average",
     "repaired_config",
@@ -49,6 +56,7 @@ __all__ = [
     "soft_label",
     "time_steps",
     "training_times",
+    "unet_forward",
     "w_of_scale",
     "weight_at",
     "x_0_middle",
