@@ -85,3 +85,18 @@ def with_network(ddpm: DDPM, unet: nn.Module) -> DDPM:
 def told(ddpm: DDPM, t: int) -> DDPM:
     """The same model, whose network is told the time t, whatever the true time is. All formulas keep the true one."""
     return with_network(ddpm, _Told(ddpm.unet, t / ddpm.schedule.T))
+
+
+def listens(network: nn.Module) -> tuple[bool, bool]:
+    """Whether another time, and whether another digit, changes the network's answer."""
+    x_t, zero, one = torch.zeros(1, 1, 28, 28), *torch.eye(10)[:2].split(1)
+    with torch.no_grad():
+        first, by_t, by_y = (
+            network(x_t, torch.tensor([t_over_T]), y) for t_over_T, y in ((0.9, zero), (0.3, zero), (0.9, one))
+        )
+    return tuple(bool((first - other).abs().max() > 1e-6) for other in (by_t, by_y))
+
+
+def conv_parameters(channels_in: int, channels_out: int, kernel: int) -> int:
+    """Number of weights of a convolution with a square kernel and a bias."""
+    return sum(p.numel() for p in nn.Conv2d(channels_in, channels_out, kernel).parameters())
