@@ -4,6 +4,7 @@ For each check: two right answers, written differently, and every mistake that t
 learner would; the key is part of the diagnosis. A last test makes sure that no check and no diagnosis is left out.
 """
 
+import copy
 import itertools
 import math
 import re
@@ -14,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ddpm_lib import UNet
 from ddpm_lib.course import checks
 from ddpm_lib.morph import morph_rows
 
@@ -114,6 +116,13 @@ def marked(labels):
     return F.one_hot(y.clamp(min=0), 10) * (y >= 0)[:, None]
 
 
+def differs(network, least=1e-6, t=0.9, digit=0):
+    """Whether the network says something else at this time or for this digit than at 0.9 for a 0."""
+    x_t, rows = torch.zeros(1, 1, 28, 28), [zeros if d is None else torch.eye(10)[d] for d in (0, digit)]
+    a, b = (network(x_t, torch.tensor([time]), row[None]) for time, row in zip((0.9, t), rows, strict=True))
+    return bool((a - b).abs().max() > least)
+
+
 def entropy(p):
     return torch.special.entr(p).sum(dim=-1)
 
@@ -143,6 +152,14 @@ RIGHT = {
     "label_rows": [
         lambda labels: torch.stack([zeros if label is None else torch.eye(10)[label] for label in labels]),
         marked,
+    ],
+    "unet_forward": [
+        UNet.forward,
+        lambda self, x_t, t, y: UNet.forward(copy.deepcopy(self).double(), x_t.double(), t.double(), y.double()),
+    ],
+    "listens": [
+        lambda network: torch.tensor([differs(network, t=0.2), differs(network, digit=5)]),
+        lambda network: (differs(network, digit=3, t=0.9), differs(network, t=0.4))[::-1],
     ],
     "label_dropout": [lambda y, p: y * (torch.rand(len(y), 1) >= p), keep_by_loop],
     "eps_from_v": [
@@ -257,6 +274,25 @@ MISTAKES = {
         "a row of ones": lambda labels: torch.stack([torch.ones(10) if d is None else one_hot(d) for d in labels]),
         "an eleventh class": lambda labels: F.one_hot(torch.tensor([10 if d is None else d for d in labels]), 11),
         "have no row": lambda labels: one_hots([label for label in labels if label is not None]),
+    },
+    "unet_forward": {
+        "a relu after the head": lambda self, *inputs: UNet.forward(self, *inputs).relu(),
+        "a tanh after the head": lambda self, *inputs: UNet.forward(self, *inputs).tanh(),
+        "you add x_t": lambda self, x_t, *told: x_t + UNet.forward(self, x_t, *told),
+        "you take the answer from x_t": lambda self, x_t, *told: x_t - UNet.forward(self, x_t, *told),
+        "deaf to y": lambda self, x_t, t, y: UNet.forward(self, x_t, t, 0 * y),
+        "deaf to t": lambda self, x_t, t, y: UNet.forward(self, x_t, 0 * t, y),
+        "the time of the first picture": lambda self, x_t, t, y: UNet.forward(self, x_t, t[0].expand_as(t), y),
+        "straight from encoder_28": lambda self, x_t, t, y: self.head(self.encoder_28(x_t)),
+    },
+    "listens": {
+        "the two answers are swapped": lambda network: (differs(network, digit=5), differs(network, t=0.2)),
+        "upside down": lambda network: (not differs(network, t=0.2), not differs(network, digit=5)),
+        "change t and y together": lambda network: [differs(network, t=0.2, digit=5)] * 2,
+        "yes to every network": lambda network: (True, True),
+        "too coarse": lambda network: (differs(network, 1e-3, t=0.2), differs(network, 1e-3, digit=5)),
+        "hears that there is a label": lambda network: (differs(network, t=0.2), differs(network, digit=None)),
+        "return two answers": lambda network: differs(network, t=0.2) and differs(network, digit=5),
     },
     "label_dropout": {
         "in place": dropped_in_place,
