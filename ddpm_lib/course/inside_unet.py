@@ -55,10 +55,9 @@ def largest_changes(unet: nn.Module, inputs: Sequence[Tensor], other: Sequence[T
     return {name: (before[name] - after[name]).abs().max().item() for name in before}
 
 
-def joined(*parts: Tensor) -> Tensor:
-    """Features (B, C, 7, 7) and embeddings (B, E), each at all 49 positions, channel after channel."""
-    features = next(part for part in parts if part.ndim == 4)
-    return torch.cat([part if part.ndim == 4 else resize(part, features) for part in parts], dim=1)
+def joined(features: Tensor, t_embedding: Tensor, y_embedding: Tensor) -> Tensor:
+    """Features (B, C, 7, 7) and two embeddings (B, E), each at all 49 positions, as channels: (B, C + 2E, 7, 7)."""
+    return torch.cat([features, resize(t_embedding, features), resize(y_embedding, features)], dim=1)
 
 
 def rows_of(labels: Sequence[int | None]) -> Tensor:
