@@ -12,7 +12,7 @@ from ddpm_lib.course.checks.n01_forward_process import (
     shift_log_snr,
     straight_log_snr,
 )
-from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, resize_and_concatenate
+from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, listens, resize_and_concatenate, unet_forward
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, loss, training_times, x_0_from_v
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
 from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_push, smallest_w, w_of_scale
@@ -45,6 +45,7 @@ __all__ = [
     "inception_score",
     "label_dropout",
     "label_rows",
+    "listens",
     "loss",
     "noise_between",
     "posterior",
@@ -63,6 +64,7 @@ __all__ = [
     "straight_log_snr",
     "time_steps",
     "training_times",
+    "unet_forward",
     "w_of_scale",
     "weight_at",
     "whole_morph",
