@@ -260,6 +260,8 @@ def _work(exercises: list[Exercise], cells: list[str], folder: str, connection: 
 
     if hasattr(os, "setsid"):
         os.setsid()
+        for fds in ((3, connection.fileno()), (connection.fileno() + 1, 4096)):
+            os.closerange(*fds)  # the fork server's, which are none of a learner's business
     os.chdir(folder)  # what the code writes lands where it is thrown away
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -272,16 +274,20 @@ def _work(exercises: list[Exercise], cells: list[str], folder: str, connection: 
 
 def mark_cells(exercise: Exercise, cells: list[str]) -> tuple[str, str, str]:
     """The verdict, the diagnosis and the mistake's name for one exercise of a notebook's code cells."""
+    names, trouble = {"__name__": "__main__"}, None
     try:
-        names = {"__name__": "__main__"}
-        for filename, statement in needed(exercise.function, cells):
-            exec(compile(ast.Module([statement], []), filename, "exec"), names)
-        if exercise.function not in names:
-            return "not attempted", f"there is no `{exercise.function}` in the notebook", ""
+        lines = needed(exercise.function, cells)
     except SyntaxError as error:
         return "wrong", f"the cell of `{exercise.function}` is no Python: {error.msg} in line {error.lineno}", ""
-    except BaseException as error:
-        return "wrong", f"a line that `{exercise.function}` needs raised {type(error).__name__}: {error}"[:300], ""
+    for filename, statement in lines:
+        try:
+            exec(compile(ast.Module([statement], []), filename, "exec"), names)
+        except BaseException as error:  # of this line, which the answer may not need after all
+            trouble = trouble or error
+    if exercise.function not in names and trouble:
+        return "wrong", f"a line that `{exercise.function}` needs raised {type(trouble).__name__}: {trouble}"[:300], ""
+    if exercise.function not in names:
+        return "not attempted", "", ""
     verdict = getattr(checks, exercise.name)(names[exercise.function])
     hidden = verdict.status == "passed" or verdict.status == "not attempted"
     return verdict.status, "" if hidden else verdict.message, verdict.mistake
@@ -304,13 +310,17 @@ def needed(function: str, cells: list[str]) -> list[tuple[str, ast.stmt]]:
                 raise
         except (ValueError, RecursionError, MemoryError):  # null bytes, or nested beyond any use
             continue
-    wanted, chosen, before = {function, "*"}, set(), -1
-    while len(chosen) > before:  # a function may use a name that a later cell defines
-        before = len(chosen)
-        for i, (_, statement, binds, uses) in enumerate(statements):
-            if i not in chosen and binds & wanted and not _trains(statement):
-                chosen.add(i)
-                wanted |= uses
+    statements = [found for found in statements if not _trains(found[1])]
+    last = max((i for i, (_, _, binds, _) in enumerate(statements) if function in binds), default=-1)
+    names, chosen, done = [function, "*"], set(), set()
+    while names:
+        name = names.pop()
+        places = [i for i, (_, _, binds, _) in enumerate(statements) if name in binds]
+        # What stands above the function is what its check sees; a helper may stand below, too.
+        for i in [place for place in places if place <= last] or places:
+            chosen.add(i)
+            names += statements[i][3] - done
+        done |= {name, *names}
     return [statements[i][:2] for i in sorted(chosen)]
 
 

@@ -24,16 +24,16 @@ def answers_of(number: str) -> dict:
 
 
 def hand_in(path: Path, target: Path, chosen: dict[str, str]) -> None:
-    """Write a notebook with answers. chosen: for a check's name, an expression such as RIGHT["rescale"][2]."""
+    """Write a notebook with answers. chosen: for a check's name, where its answer is: ["RIGHT"]["rescale"][2]."""
     notebook = nbformat.read(path, 4)
     number = path.name[:2]
     source = (ROOT / "tests" / "course" / "answers" / f"n{number}.py").read_text(encoding="utf-8")
-    notebook.cells.insert(2, nbformat.v4.new_code_cell(source))  # the helpers of a learner, in a cell of their own
+    notebook.cells.insert(2, nbformat.v4.new_code_cell(f"answers = {{}}\nanswers[0] = exec({source!r}, answers)"))
     by_name = {exercise.name: exercise.function for exercise in marks.all_exercises([path])}
     stubs = {cell.source.split("(")[0].removeprefix("def "): cell for cell in notebook.cells
              if "exercise" in cell.metadata.get("tags", [])}  # fmt: skip
     for name, expression in chosen.items():
-        stubs[by_name[name]].source = f"{by_name[name]} = {expression}"
+        stubs[by_name[name]].source = f"{by_name[name]} = answers{expression}"
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
 
@@ -50,7 +50,9 @@ def make(folder: Path, learners: int, notebooks: list[Path]) -> dict[tuple[str, 
                 wanted[learner, exercise.name] = {"RIGHT": "passed", "WRONG": "wrong", "": "not attempted"}[kind]
                 if kind:
                     number = dice.randrange(len(names[kind][exercise.name]))
-                    chosen[exercise.name] = f"{kind}[{exercise.name!r}][{number}]" + ("[0]" if kind == "WRONG" else "")
+                    chosen[exercise.name] = f"[{kind!r}][{exercise.name!r}][{number}]" + (
+                        "[0]" if kind == "WRONG" else ""
+                    )
             hand_in(path, folder / learner / path.name, chosen)
     return wanted
 

@@ -15,6 +15,7 @@ import run_notebooks
 NOTEBOOKS = run_notebooks.find_notebooks([])
 FORWARD = run_notebooks.find_notebooks(["01"])
 NAMES = [exercise.name for exercise in marks.all_exercises(FORWARD)]
+OTHERS = [name for name in NAMES if name != "add_noise"]
 RIGHT = "def my_add_noise(x_0, alpha_bar_t, eps):\n    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps"
 
 
@@ -134,10 +135,10 @@ def test_hostile_answers_cost_only_their_own_exercise(hand_in, monkeypatch):
     for learner in HOSTILE:
         assert found[learner, "add_noise"].verdict == "wrong", learner
         assert found[learner, "add_noise"].diagnosis
-        for name in NAMES[1:]:
+        for name in OTHERS:
             assert found[learner, name].verdict in ("not attempted", "wrong"), (learner, name)
         if learner != "replaces the check":
-            assert {found[learner, name].verdict for name in NAMES[1:]} == {"not attempted"}, learner
+            assert {found[learner, name].verdict for name in OTHERS} == {"not attempted"}, learner
     assert len(found) == (len(HOSTILE) + 1) * len(NAMES)
     assert "GiB of memory" in found["takes all memory", "add_noise"].diagnosis
 
@@ -185,6 +186,7 @@ CELLS = {
     "a lambda": (["k = 2\nf = lambda x: k * x"], 18),
     "a star": (["from math import *", "def f(x):\n    return sqrt(x)"], 3.0),
     "no training": (["def train():\n    1 / 0", "model = train()", "def f(x):\n    return x"], 9),
+    "a name has the value that stands above": (["k = 1", "def f(x):\n    return k", "k = 2"], 1),
     "a local name is none of the notebook's": (["y = 1 / 0", "def f(x):\n    y = x\n    return y"], 9),
 }
 
