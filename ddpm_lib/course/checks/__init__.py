@@ -14,11 +14,15 @@ from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, so
 from ddpm_lib.course.checks.n07_fast_sampling import time_steps, weight_at, x_0_middle
 from ddpm_lib.course.checks.n08_measuring_guidance import coverage, fid_infinity, inception_score
 from ddpm_lib.course.checks.n09_museum_of_bugs import (
+    dropout_test,
+    guidance_test,
     repaired_average,
     repaired_config,
     repaired_dropout,
     repaired_step,
     repaired_times,
+    sampler_test,
+    times_test,
 )
 
 __all__ = [
@@ -28,9 +32,11 @@ __all__ = [
     "conv_parameters",
     "coverage",
     "ddim_step",
+    "dropout_test",
     "eps_from_v",
     "fid_infinity",
     "guidance_push",
+    "guidance_test",
     "guided_noise",
     "half_noise_time",
     "inception_score",
@@ -44,10 +50,12 @@ __all__ = [
     "repaired_times",
     "rescale",
     "resize_and_concatenate",
+    "sampler_test",
     "shift_log_snr",
     "smallest_w",
     "soft_label",
     "time_steps",
+    "times_test",
     "training_times",
     "w_of_scale",
     "weight_at",
