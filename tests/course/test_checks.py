@@ -520,6 +520,7 @@ def test_no_check_is_left_out_here():
     public = {name for name, value in vars(checks).items() if isinstance(value, types.FunctionType)}
     public = {name for name in public if not name.startswith("_") and hasattr(getattr(checks, name), "__wrapped__")}
     public = {name for name in public if not name.startswith("repaired_")}  # those are in test_museum.py
+    public -= {"sampler_test", "times_test", "dropout_test", "guidance_test"}  # those are in test_bug_tests.py
     assert public == set(RIGHT) == set(MISTAKES)
 
     for name in public:
