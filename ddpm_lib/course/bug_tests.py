@@ -20,7 +20,7 @@ from ddpm_lib.unet import UNetConfig
 def say(test: Callable, codes: dict[str, Callable], *more: object) -> None:
     """Print what a test says of each code, one in a line. more: further inputs of the test."""
     for name, code in codes.items():
-        print(f"{name:<30} {'right' if test(code, *more) else 'a bug!'}")
+        print(f"{name:<34} {'right' if test(code, *more) else 'a bug!'}")
 
 
 # ---------------------------------------------------------------------------- samplers

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_lib import DDPM, NoiseSchedule, files, load_mnist, sample, sampling, to_signed, to_unit
@@ -56,12 +57,22 @@ def nobody_is_zero(ddpm: DDPM) -> DDPM:
     return NobodyIsZero(ddpm.unet, ddpm.schedule, ddpm.prediction).eval()
 
 
+def noisy_step(mean: Tensor, std: float, s: int) -> Tensor:
+    """A step as it should be: Gaussian noise of this standard deviation, but none at s = 0."""
+    return mean + (s > 0) * std * torch.randn_like(mean)
+
+
+def label_rows(labels: Tensor, keep: Tensor) -> Tensor:
+    """Labels as rows, all zero where keep is False."""
+    return torch.where(keep[:, None], F.one_hot(labels, 10), 0)
+
+
 # ---------------------------------------------------------------------------- pictures and scores
 
 
-def hang(rows: dict[str, Tensor], alt: str) -> None:
-    """The first ten images of each version, one version in a row."""
-    plots.show(plots.digits(torch.stack([x[:10] for x in rows.values()]), row_labels=list(rows)), alt=alt)
+def hang(rows: dict[str, Tensor], alt: str, columns: Sequence[str] | None = None) -> None:
+    """The first ten images of each version, one version in a row. columns: what stands above them."""
+    plots.show(plots.digits(torch.stack([x[:10] for x in rows.values()]), list(rows), columns), alt=alt)
 
 
 def compare(versions: dict[str, Tensor], labels: Tensor) -> None:
@@ -97,6 +108,14 @@ def noise_sizes(ddpm: DDPM, x_0: Tensor, t: Tensor, noised: dict[str, Tensor], c
         sizes = [(x_t[i] - signal[i] * x_0[i]).std().item() for x_t in noised.values()]
         errors = [(x[i] - x_0[i]).square().mean().sqrt().item() for x in cleaned.values()]
         print(f"{t[i]:>5}{sizes[0]:>18.3f}{sizes[1]:>14.3f}{errors[0]:>16.3f}{errors[1]:>14.3f}")
+
+
+def last_noise(schedule: NoiseSchedule, counts: Sequence[int]) -> None:
+    """Print the size of the noise that room 4 leaves in the picture, for these numbers of steps."""
+    for steps in counts:
+        t = sampling.time_steps(schedule.T, steps)[-2]
+        _, size = schedule.levels(torch.tensor([t]))
+        print(f"{steps:>4} steps: the last one, from t = {t}, adds noise of size {size.item():.3f}")
 
 
 # ---------------------------------------------------------------------------- room 6: a table
@@ -135,16 +154,28 @@ def train_table(draw_times: Callable, batches: int, seed: int, T: int = 20) -> T
     return to_unit(-table.rows.detach())  # at large t, v is −x_0
 
 
-def last_rows(tables: dict[str, Tensor], alt: str) -> None:
-    """The pictures that these tables hold for the last four times, and how far the last two lie apart."""
-    pictures, columns = (
-        torch.stack([table[-4:] for table in tables.values()]),
-        ["t = T−3", "t = T−2", "t = T−1", "t = T"],
-    )
+def last_pictures(tables: dict[str, Tensor], alt: str) -> None:
+    """The pictures that these tables hold for the last four times."""
+    pictures = torch.stack([table[-4:] for table in tables.values()])
+    columns = ["t = T−3", "t = T−2", "t = T−1", "t = T"]
     plots.show(plots.digits(pictures, list(tables), columns, tile=0.9), alt=alt)
+
+
+def apart(tables: dict[str, Tensor]) -> None:
+    """Print how far the pictures for the last two times lie apart."""
     for name, table in tables.items():
-        apart = (table[-1] - table[-2]).square().mean().sqrt().item()
-        print(f"{name:<8} the pictures at T − 1 and T differ by {apart:.2f}")
+        distance = (table[-1] - table[-2]).square().mean().sqrt().item()
+        print(f"{name:<10} pixels of the pictures at T − 1 and at T differ by {distance:.2f}")
+
+
+def change_at_the_end(ddpm: DDPM, seed: int) -> None:
+    """Print by how much the network's answer changes between T − 1 and T."""
+    x_T = torch.randn(10, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    T, rows = ddpm.schedule.T, torch.eye(10)
+    with torch.inference_mode():
+        at_T, before = (ddpm.unet(x_T, torch.full((10,), t / T), rows) for t in (T, T - 1))
+    change = (at_T - before).square().mean().sqrt() / at_T.square().mean().sqrt()
+    print(f"our U-Net is told t/T as a number: between {T - 1} and {T} its answer changes by {change.item():.2%}")
 
 
 # ---------------------------------------------------------------------------- room 7: averages
@@ -185,23 +216,34 @@ def drift(update: Callable, decays: Sequence[float] = (0.995, 0.999, 0.9999)) ->
         print(f"{decay:>7}{error:>26.1%}{(after[1:] >= after[:-1]).sum().item():>27}{weights.std().item():>18.2f}")
 
 
-# ---------------------------------------------------------------------------- rooms 8 and 9: labels
+# ---------------------------------------------------------------------------- rooms 8, 9 and 11: labels and guidance
+
+
+def late(schedule: NoiseSchedule, x_0: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Ten digits at t = 0.7·T: x_t and t."""
+    t = torch.full((10,), 7 * schedule.T // 10)
+    return schedule.add_noise(x_0, t, torch.randn(x_0.shape, generator=torch.Generator().manual_seed(seed))), t
+
+
+def guess_sizes(models: dict[str, DDPM], x_0: Tensor, seed: int) -> None:
+    """Print the size of the noise that each model guesses at w = 1."""
+    for name, model in models.items():
+        x_t, t = late(model.schedule, x_0, seed)
+        with torch.inference_mode():
+            size = model.predict_noise(x_t, t, torch.arange(10), w=1.0).std().item()
+        print(f"{name:<8} size of the guessed noise at w = 1: {size:.2f}, there is 1.00")
 
 
 def push_lengths(models: dict[str, DDPM], x_0: Tensor, seed: int) -> None:
     """Print for each digit how long the push ε(y) − ε(∅) is, at t = 0.7·T."""
-    schedule = next(iter(models.values())).schedule
-    t = torch.full((10,), 7 * schedule.T // 10)
-    x_t = schedule.add_noise(x_0, t, torch.randn(x_0.shape, generator=torch.Generator().manual_seed(seed)))
     print(f"{'digit':<7}", *(f"{k:>5}" for k in range(10)))
     for name, model in models.items():
-        with torch.inference_mode():
-            pushes = [
-                model.predict_noise(x_t, t, torch.full((10,), k))
-                - model.predict_noise(x_t, t, torch.full((10,), k), w=-1.0)
-                for k in range(10)
-            ]
-        print(f"{name:<7}", *(f"{push.square().mean().sqrt().item():>5.2f}" for push in pushes))
+        (x_t, t), pushes = late(model.schedule, x_0, seed), []
+        for k in range(10):
+            with torch.inference_mode():
+                eps_y, eps_null = (model.predict_noise(x_t, t, torch.full((10,), k), w=w) for w in (0.0, -1.0))
+            pushes.append((eps_y - eps_null).square().mean().sqrt().item())
+        print(f"{name:<7}", *(f"{push:>5.2f}" for push in pushes))
 
 
 def hang_batches(kept: dict[str, Tensor], alt: str) -> None:

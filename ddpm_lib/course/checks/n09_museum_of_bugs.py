@@ -355,9 +355,9 @@ def judge_test(
 ) -> Verdict:
     """Judge a test, attempt(code, *more) → True where the code is right and False where it has a bug.
 
-    Each code is shown to the test in several calls: a test that draws too little says now this, now that. blind: tuples of the
-    bugs that a mistaken test takes for right code (by their words, or as said(words, right) → bool), and the
-    diagnosis. too_much: what to think of where right code is refused. more: further inputs of the test.
+    Each code is shown to the test in several calls: a test that draws too little says now this, now that. blind:
+    tuples of the bugs that a mistaken test takes for right code (by their words, or as said(words, right) → bool),
+    and the diagnosis. too_much: what to think of where right code is refused. more: further inputs of the test.
     """
     words, truth = [name for name, _, _ in codes], {name: right for name, _, right in codes}
     shown = [_named(name, code) for name, code, _ in codes]
