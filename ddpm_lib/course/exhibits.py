@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,61 @@ from ddpm_lib import DDPM, NoiseSchedule, files, load_mnist, sample, sampling, t
 from ddpm_lib.course import museum, plots
 from ddpm_lib.course.bug_tests import Notes, film_of
 from ddpm_lib.evaluation import evaluate
+
+# What each picture shows, for those who can't see it.
+ALT = {
+    "snow": (
+        "Two rows of ten samples. Right: the digits 0 to 9. With the bug: squares that are white nearly everywhere."
+    ),
+    "threes": (
+        "Two rows of sampled threes. Right: threes of different slant and width. With the bug: good threes too, "
+        "but smoother and more alike."
+    ),
+    "root": (
+        "Ten noised digits at growing t. The first row is clean on the left. In the second row even the leftmost "
+        "digit is grainy. The third row is what the network makes of the second: grain stays on the left."
+    ),
+    "end": (
+        "Three rows of the digits 0 to 9. Right: clean. With the bug and few steps: grain all over. With the bug "
+        "and five times as many steps: the grain is next to invisible."
+    ),
+    "step-draws": (
+        "Two rows of the digits 0 to 9, drawn with the course's sampler and with the repaired step: both are "
+        "clean, in other shapes."
+    ),
+    "stale": (
+        "Two rows of the digits 0 to 9, drawn with DDIM. Right: clean digits. With the bug: blotches and broken "
+        "strokes, some can't be read."
+    ),
+    "never": (
+        "Two rows of four pictures. Right: the blurred mean of all digits four times. With the bug: the mean digit"
+        " three times, and at t = T random noise."
+    ),
+    "average": (
+        "Two curves of 1 − ᾱ over t = 1 to 13. Right: it rises smoothly. Averaged with decay 0.9999: stairs around"
+        " the right curve, with flat parts where several t share one value."
+    ),
+    "zero": (
+        "Four rows of ten samples. Without a label: right, all sorts of digits; with the bug, ten zeros. With w = "
+        "3: the digits 0 to 9 in both rows, in other shapes with the bug, whose 0 is that of two rows above."
+    ),
+    "batch": (
+        "Two squares of 28 by 28 pixels, a column for each batch. Right: single black dots all over. With the bug:"
+        " a few whole columns are black, all others white."
+    ),
+    "scale": (
+        "Three rows of the digits 0 to 9. Right at w = 1: clear digits. With the bug at w = 1, and right at w = 0:"
+        " the same pictures as each other, a little less clear."
+    ),
+    "sign": (
+        "Two rows of ten samples, asked for 0 to 9. Right: clear digits. With the bug: ragged shapes, some of "
+        "which are not the digit that was asked for."
+    ),
+    "config": (
+        "Bars of the number of parameters. Right: each model has as many. With the bug the first has as many as "
+        "that, and each further one has more than the one before."
+    ),
+}
 
 # ---------------------------------------------------------------------------- the course's code with a bug
 
@@ -70,9 +126,9 @@ def label_rows(labels: Tensor, keep: Tensor) -> Tensor:
 # ---------------------------------------------------------------------------- pictures and scores
 
 
-def hang(rows: dict[str, Tensor], alt: str, columns: Sequence[str] | None = None) -> None:
+def hang(rows: dict[str, Tensor], room: str, columns: Sequence[str] | None = None) -> None:
     """The first ten images of each version, one version in a row. columns: what stands above them."""
-    plots.show(plots.digits(torch.stack([x[:10] for x in rows.values()]), list(rows), columns), alt=alt)
+    plots.show(plots.digits(torch.stack([x[:10] for x in rows.values()]), list(rows), columns), ALT[room])
 
 
 def compare(versions: dict[str, Tensor], labels: Tensor) -> None:
@@ -100,9 +156,26 @@ def clean(ddpm: DDPM, x_t: Tensor, t: Tensor) -> Tensor:
         return ddpm.schedule.predict_x_0(x_t, t, ddpm.predict_noise(x_t, t, torch.arange(10))).clamp(-1, 1)
 
 
-def noise_sizes(ddpm: DDPM, x_0: Tensor, t: Tensor, noised: dict[str, Tensor], cleaned: dict[str, Tensor]) -> None:
+def noise_and_clean(ddpm: DDPM, x_0: Tensor, t: Tensor, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The ten digits noised by the course's code and with the bug of room 3, and what the model makes of both."""
+    eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(seed))
+    schedules = {"right": ddpm.schedule, "bug": model_with("deviation for variance", ddpm).schedule}
+    noised = {name: schedule.add_noise(x_0, t, eps) for name, schedule in schedules.items()}
+    return noised, {name: clean(ddpm, x_t, t) for name, x_t in noised.items()}
+
+
+def hang_noised(noised: dict[str, Tensor], cleaned: dict[str, Tensor], t: Tensor, room: str) -> None:
+    """x_t both ways, with 0 as grey so that noise has room, and what the model makes of the one with the bug."""
+    rows = {"right $x_t$": (noised["right"] + 2) / 4, "bug: $x_t$": (noised["bug"] + 2) / 4}
+    rows |= {r"bug: $\hat{x}_0$": to_unit(cleaned["bug"])}
+    hang(rows, room, [f"t={number}" for number in t.tolist()])
+
+
+def noise_sizes(
+    schedule: NoiseSchedule, x_0: Tensor, t: Tensor, noised: dict[str, Tensor], cleaned: dict[str, Tensor]
+) -> None:
     """Print, for four times, the size of the noise in each version, and the error of what the network makes of it."""
-    signal = ddpm.schedule.levels(t)[0]
+    signal = schedule.levels(t)[0]
     print(f"{'t':>5}{'std of the noise':>18}{'with the bug':>14}{'error of x̂_0':>16}{'with the bug':>14}")
     for i in (0, 3, 6, 9):
         sizes = [(x_t[i] - signal[i] * x_0[i]).std().item() for x_t in noised.values()]
@@ -154,11 +227,11 @@ def train_table(draw_times: Callable, batches: int, seed: int, T: int = 20) -> T
     return to_unit(-table.rows.detach())  # at large t, v is −x_0
 
 
-def last_pictures(tables: dict[str, Tensor], alt: str) -> None:
+def last_pictures(tables: dict[str, Tensor], room: str) -> None:
     """The pictures that these tables hold for the last four times."""
     pictures = torch.stack([table[-4:] for table in tables.values()])
     columns = ["t = T−3", "t = T−2", "t = T−1", "t = T"]
-    plots.show(plots.digits(pictures, list(tables), columns, tile=0.9), alt=alt)
+    plots.show(plots.digits(pictures, list(tables), columns, tile=0.9), ALT[room])
 
 
 def apart(tables: dict[str, Tensor]) -> None:
@@ -207,6 +280,13 @@ def average_weights(average: dict[str, Tensor], model: dict[str, Tensor], decay:
     return average | {k: v for k, v in average_all(average, model, decay).items() if not k.startswith("schedule.")}
 
 
+def two_tables(tables: dict[str, Tensor], room: str) -> None:
+    """Curves of 1 − ᾱ_t for the first times."""
+    first = list(range(1, 14))
+    curves = {name: table[first].tolist() for name, table in tables.items()}
+    plots.show(plots.lines(first, curves, x_label="t", y_label=r"$1 - \bar{\alpha}_t$"), ALT[room])
+
+
 def drift(update: Callable, decays: Sequence[float] = (0.995, 0.999, 0.9999)) -> None:
     """Print what averaging 5,000 times does to the schedule, and to weights that jump by ±1."""
     print(f"{'decay':>7}{'largest error of 1 − ᾱ_t':>27}{'times with ᾱ_t ≥ ᾱ_(t−1)':>27}{'weights jump by':>18}")
@@ -246,13 +326,14 @@ def push_lengths(models: dict[str, DDPM], x_0: Tensor, seed: int) -> None:
         print(f"{name:<7}", *(f"{push:>5.2f}" for push in pushes))
 
 
-def hang_batches(kept: dict[str, Tensor], alt: str) -> None:
-    """Squares with a column for each batch: white where a label is kept, black where it is dropped.
+def hang_batches(drops: dict[str, Callable], batches: int, seed: int, room: str) -> None:
+    """Squares with a column for each of 28 batches: black where drop(labels, 0.1) has dropped a label.
 
-    kept: name → (batches ≥ 28, 28) of 0 and 1.
+    Prints how many are dropped in all batches.
     """
+    kept = {name: kept_in(drop, max(batches, 28), seed) for name, drop in drops.items()}
     squares = torch.stack([flags[:28].T.reshape(1, 28, 28) for flags in kept.values()])[None]
-    plots.show(plots.digits(squares.float(), column_labels=list(kept), tile=2.4), alt=alt)
+    plots.show(plots.digits(squares.float(), column_labels=list(kept), tile=2.4), ALT[room])
     for name, flags in kept.items():
         dropped = 28 - flags.float().sum(dim=1)
         share, spread, none = dropped.mean() / 28, dropped.std(), (dropped == 0).float().mean()
@@ -270,13 +351,15 @@ def kept_in(drop: Callable, batches: int, seed: int) -> Tensor:
 # ---------------------------------------------------------------------------- rooms 12 and 13: the rest
 
 
-def four_models(unet_module: object) -> dict[str, int]:
-    """The number of parameters of four U-Nets that are made from one config by this module."""
-    config = unet_module.UNetConfig()
-    return {
-        name: sum(p.numel() for p in unet_module.UNet(config).parameters())
-        for name in ("first", "second", "third", "fourth")
-    }
+def four_models(right: ModuleType, bug: ModuleType, room: str) -> None:
+    """Bars of the number of parameters: of one U-Net by the right module, and of four of one config by the other."""
+
+    def size(module: ModuleType, config: object) -> int:
+        return sum(p.numel() for p in module.UNet(config).parameters())
+
+    config, sizes = bug.UNetConfig(), {"right, each": size(right, right.UNetConfig())}
+    sizes |= {f"bug, {which}": size(bug, config) for which in ("first", "second", "third", "fourth")}
+    plots.show(plots.bars({"number of parameters": sizes}), ALT[room])
 
 
 def four_lists(widened: Callable) -> list[list[int]]:
