@@ -326,6 +326,16 @@ def push_lengths(models: dict[str, DDPM], x_0: Tensor, seed: int) -> None:
         print(f"{name:<7}", *(f"{push:>5.2f}" for push in pushes))
 
 
+def deviations(codes: dict[str, Callable], weights: Sequence[float]) -> None:
+    """Print how far each guided(eps_y, eps_null, w) is from classifier-free guidance, on random guesses."""
+    eps_y, eps_null = torch.randn(2, 10, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    print("\noff by" + " " * 24, *(f"{f'w = {w}':>10}" for w in weights))
+    for name, guided in codes.items():
+        off = [(guided(eps_y, eps_null, w) - ((1 + w) * eps_y - w * eps_null)).square().mean().sqrt() for w in weights]
+        print(f"{name:<30}", *(f"{value:>10.2f}" for value in off))
+    print()
+
+
 def hang_batches(drops: dict[str, Callable], batches: int, seed: int, room: str) -> None:
     """Squares with a column for each of 28 batches: black where drop(labels, 0.1) has dropped a label.
 
