@@ -11,6 +11,7 @@ import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 PACKAGE = Path(__file__).parent.parent
 LISTED = tomllib.loads((Path(__file__).parent / "data" / "museum.toml").read_text(encoding="utf-8"))["bug"]
@@ -33,6 +34,7 @@ class Bug:
     source: str
 
 
+@functools.cache
 def bugs() -> dict[str, Bug]:
     """All bugs by their names, in the order of the list. Raises LookupError as `find` does."""
     return {entry["name"]: find(**entry) for entry in LISTED}
@@ -59,6 +61,30 @@ def find(name: str, old: str, new: str, tests: list[str], shipped: str, sources:
     old, new = textwrap.dedent("\n".join(lines[there])), textwrap.dedent(new.strip("\n"))
     lines[there] = textwrap.indent(new, " " * first.col_offset).splitlines()
     return Bug(name, old, new, tests, shipped, file, "\n".join(lines) + "\n")
+
+
+@functools.cache
+def planted(name: str) -> ModuleType:
+    """A module of ddpm_lib with the bug of this name in it. ddpm_lib itself stays as it is."""
+    bug, module = bugs()[name], ModuleType(name)
+    module.__file__ = str(PACKAGE / bug.file)
+    exec(compile(bug.source, bug.file, "exec"), vars(module))
+    return module
+
+
+def suspect(name: str) -> None:
+    """Print the lines as the bug has them, and where they stand."""
+    bug = bugs()[name]
+    lines = [line for line in difflib.ndiff(bug.old.splitlines(), bug.new.splitlines()) if line[0] in " +"]
+    print(f"ddpm_lib/{bug.file}, with the bug", *(line[2:] for line in lines), sep="\n")
+
+
+def reveal(name: str) -> None:
+    """Print the lines, right (-) and with the bug (+), and the test that catches it."""
+    bug = bugs()[name]
+    changed = difflib.ndiff(bug.old.splitlines(), bug.new.splitlines())
+    print(f"ddpm_lib/{bug.file}", *(line for line in changed if line[0] != "?"), sep="\n")
+    print("caught by", *bug.tests, end="\n\n")
 
 
 @functools.cache

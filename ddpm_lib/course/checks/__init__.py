@@ -20,11 +20,15 @@ from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, so
 from ddpm_lib.course.checks.n07_fast_sampling import second_order_solver, time_steps, weight_at, x_0_middle
 from ddpm_lib.course.checks.n08_measuring_guidance import choose_w, coverage, fid_infinity, inception_score
 from ddpm_lib.course.checks.n09_museum_of_bugs import (
+    dropout_test,
+    guidance_test,
     repaired_average,
     repaired_config,
     repaired_dropout,
     repaired_step,
     repaired_times,
+    sampler_test,
+    times_test,
 )
 
 __all__ = [
@@ -36,10 +40,12 @@ __all__ = [
     "conv_parameters",
     "coverage",
     "ddim_step",
+    "dropout_test",
     "eps_from_v",
     "fid_infinity",
     "forward_chain",
     "guidance_push",
+    "guidance_test",
     "guided_noise",
     "half_noise_time",
     "inception_score",
@@ -57,12 +63,14 @@ __all__ = [
     "rescale",
     "resize_and_concatenate",
     "reverse_loop",
+    "sampler_test",
     "second_order_solver",
     "shift_log_snr",
     "smallest_w",
     "soft_label",
     "straight_log_snr",
     "time_steps",
+    "times_test",
     "training_times",
     "unet_forward",
     "w_of_scale",

@@ -1,16 +1,20 @@
 """Checks of notebook 09, The museum of bugs."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ddpm_lib.course import bug_tests
 from ddpm_lib.course.chance import UNIFORM, Law, judge_draw, judge_shares
 from ddpm_lib.course.checks.shared import images
 from ddpm_lib.course.exercise import Verdict, answer_of, check, judge, wrong
 from ddpm_lib.course.sandbox import Judged
+from ddpm_lib.sampling import ancestral_step, ddim_step
+from ddpm_lib.schedule import NoiseSchedule
 
 
 @check
@@ -338,3 +342,343 @@ def repaired_config(attempt: Callable) -> Verdict:
         ("for equal widths", [48, 48, 48], 32),
     ]
     return judge(attempt, last(lambda width, e: width + 2 * e), mistakes, cases)
+
+
+# ---------------------------------------------------------------------------- tests that the learner writes
+
+# What the code does, in words that fit behind "your test doesn't see"; the code; whether it is right.
+Code = tuple[str, Callable, bool]
+
+
+def judge_test(
+    attempt: Callable, codes: Sequence[Code], blind: Sequence[tuple], too_much: str, *more: object, calls: int = 2
+) -> Verdict:
+    """Judge a test, attempt(code, *more) → True where the code is right and False where it has a bug.
+
+    Each code is shown to the test in several calls: a test that draws too little says now this, now that. blind:
+    tuples of the bugs that a mistaken test takes for right code (by their words, or as said(words, right) → bool),
+    and the diagnosis. too_much: what to think of where right code is refused. more: further inputs of the test.
+    """
+    words, truth = [name for name, _, _ in codes], {name: right for name, _, right in codes}
+    shown = [_named(name, code) for name, code, _ in codes]
+    answers = {code.__name__: _said(attempt, code, more, calls, first=code is shown[0]) for code in shown}
+
+    def mistaken(missed: Sequence[str] | Callable) -> Callable:
+        says = missed if callable(missed) else lambda name, right: right or name in missed
+        return lambda code, *_: says(code.__name__, truth[code.__name__])
+
+    mistakes = [
+        (lambda name, right: True, "your test finds nothing: it returns True for every bug"),
+        (lambda name, right: not right, "the other way round: True stands for right code, and False for a bug"),
+        *blind,
+    ]
+    mistakes = [(mistaken(missed), diagnosis) for missed, diagnosis in mistakes]
+    verdict = judge(
+        lambda code: answers[code.__name__],
+        lambda code: truth[code.__name__],
+        mistakes,
+        [(code.__name__, code) for code in shown],
+    )
+    refused, missed = (
+        [name for name in words if answers[name] is not good and truth[name] is good] for good in (True, False)
+    )
+    if verdict.status == "passed":
+        bugs = [name for name in words if not truth[name]]
+        return Verdict(
+            "passed", f"right code of {len(words) - len(bugs)} kinds passes your test, and it finds {'; '.join(bugs)}"
+        )
+    if verdict.mistake:
+        return verdict
+    parts = [f"your test refuses right code ({'; '.join(refused)}): {too_much}"] if refused else []
+    if not missed:
+        return Verdict("wrong", parts[0], parts[0])
+    return wrong("; and ".join([*parts, f"your test doesn't see {'; '.join(missed)}"]))
+
+
+def _named(name: str, code: Callable) -> Callable:
+    def shown(*inputs: object, **named_inputs: object) -> object:
+        return code(*inputs, **named_inputs)
+
+    shown.__name__ = name
+    return shown
+
+
+def _said(attempt: Callable, code: Callable, more: Sequence[object], calls: int, first: bool) -> bool:
+    """What the learner's test says of a code. Ends the check where that is no True or False, or changes."""
+    answers = []
+    for _ in range(calls):
+        try:
+            (array,) = answer_of(attempt, [code, *more], "" if first else f"on code with {code.__name__}").values()
+        except AssertionError:
+            text = "an `assert` would stop the notebook: `return False` where the code has a bug"
+            raise Judged(Verdict("wrong", text, text)) from None
+        if array.shape != () or array not in (0, 1):
+            got = array if array.shape == () else f"numbers of shape {array.shape}"
+            raise Judged(wrong(f"your test should return True or False, got {got}"))
+        answers.append(bool(array))
+    if len(set(answers)) > 1:
+        text = "your test says True and then False of the same code: draw more, so that chance has less to say"
+        raise Judged(Verdict("wrong", text, text))
+    return answers[0]
+
+
+@check
+def sampler_test(attempt: Callable) -> Verdict:
+    """attempt(film, alpha_bar) → whether film(x_0, steps), a list of (s, x_s), is that of a right sampler."""
+    schedule = NoiseSchedule.cosine(T=500, shift=1.5)
+
+    def film_of(sampler: Callable) -> Callable:
+        film = bug_tests.film_of(schedule, sampler)
+
+        def watched(x_0: Tensor, steps: int) -> list[tuple[int, Tensor]]:
+            x_0 = torch.as_tensor(x_0, dtype=torch.float32)
+            if x_0.ndim != 4 or x_0.shape[1:] != (1, 28, 28) or abs(x_0).max() > 1:
+                shape = tuple(x_0.shape)
+                raise Judged(wrong(f"film takes pictures x_0 of shape (B, 1, 28, 28) in [−1, 1], got {shape}"))
+            if steps > 100:
+                text = f"{steps} steps are too many: noise after the last step is smallest there, so take fewer steps"
+                raise Judged(Verdict("wrong", text, text))
+            if len(x_0) * steps > 5_000:
+                text = f"{len(x_0)} pictures in {steps} steps are too many for a check: take 100 pictures and 10 steps"
+                raise Judged(wrong(text))
+            return film(x_0, int(steps))
+
+        return watched
+
+    def step(change: Callable) -> Callable:
+        """A step that makes x_s of the posterior's mean and std, of noise z, and of the noise level at t."""
+
+        def sampler(schedule: NoiseSchedule, x_t: Tensor, x_0: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
+            mean, std = schedule.posterior(x_0, x_t, t, s)
+            return change(mean, std, z, schedule.levels(t)[1] if s[0] == 0 else 0)
+
+        return sampler
+
+    def guess_never_used(schedule: NoiseSchedule, x_t: Tensor, x_0: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
+        return ancestral_step(schedule, x_t, 0 * x_0, t, s, z)
+
+    codes = [
+        ("the ancestral sampler", ancestral_step, True),
+        ("DDIM, which adds no noise on its way", ddim_step, True),
+        ("DDIM with half of the noise", functools.partial(ddim_step, eta=0.5), True),
+        ("uniform noise", step(lambda mean, std, z, last: mean + std * torch.rand_like(z)), False),
+        ("a variance for the standard deviation", step(lambda mean, std, z, last: mean + std**2 * z), False),
+        ("noise after the last step", step(lambda mean, std, z, last: mean + (std + last) * z), False),
+        ("missing noise", step(lambda mean, std, z, last: mean), False),
+        ("noise of twice the size", step(lambda mean, std, z, last: mean + 2 * std * z), False),
+        ("noise that isn't around 0", step(lambda mean, std, z, last: mean + std * (z + 0.7)), False),
+        ("a guess x̂_0 that is never used", guess_never_used, False),
+    ]
+    uniform, variance, last, missing, twice, shifted, unused = (name for name, _, right in codes if not right)
+    blind = [
+        (
+            [uniform, variance, missing, twice, shifted],
+            "your test looks at the last picture alone: noise of a wrong kind on the way is gone by then",
+        ),
+        (
+            [variance, last, missing, twice],
+            "your test looks at means alone: noise of a wrong size has the right mean",
+        ),
+        (
+            [shifted, unused],
+            "your test looks at the standard deviation alone: a mean that is off goes unseen",
+        ),
+        ([unused], "with x_0 = 0 your test can't see what becomes of x_0: take another picture"),
+        ([last], "noise after the last step goes unseen: look at s = 0, too, and take few steps"),
+        (
+            [variance, last, unused],
+            "your test looks at the first step alone: go through the whole film",
+        ),
+        (
+            [variance, missing, unused],
+            "your test sees deviations upwards only: take their absolute value",
+        ),
+    ]
+    too_much = "which size has the noise at s, and how much is chance?"
+    codes = [(name, film_of(sampler), right) for name, sampler, right in codes]
+    return judge_test(attempt, codes, blind, too_much, schedule.alpha_bar, calls=1)  # a film takes a while
+
+
+@check
+def times_test(attempt: Callable) -> Verdict:
+    """attempt(draw_times) → whether draw_times(T, batch) draws each of 1 … T alike, for each picture on its own."""
+
+    def even(low: int, high: int) -> Callable:
+        return lambda T, batch: torch.randint(low, T + high + 1, (batch,))
+
+    def rounded(T: int, batch: int) -> Tensor:
+        return (torch.rand(batch) * (T - 1)).round().long() + 1
+
+    def rising(T: int, batch: int) -> Tensor:
+        return (torch.rand(batch).sqrt() * T).ceil().long().clamp(1, T)
+
+    codes = [
+        ("one randint for each picture", even(1, 0), True),
+        ("the course's own draw", bug_tests.times_of(bug_tests.DDPM), True),
+        ("T times a uniform number", lambda T, batch: (torch.rand(batch) * T).long().clamp(max=T - 1) + 1, True),
+        ("a T that is never drawn", even(1, -1), False),
+        ("times 0 … T − 1", even(0, -1), False),
+        ("times 0 … T", even(0, 0), False),
+        ("times 1 … T + 1", even(1, 1), False),
+        ("a 1 that is never drawn", even(2, 0), False),
+        ("ends that come half as often", rounded, False),
+        ("late times that come more often", rising, False),
+        ("one time for the whole batch", lambda T, batch: torch.randint(1, T + 1, (1,)).repeat(batch), False),
+    ]
+    no_T, zero_based, from_0, to_more, no_1, halved, late, together = (name for name, _, right in codes if not right)
+    blind = [
+        ([halved], "ends that come half as often go unseen: a mean doesn't show them, so count each time"),
+        ([halved, late], "your test looks at which times come, and not at how often each comes"),
+        (
+            [no_T, no_1, halved, late, together],
+            "your test looks for strange times, and not at whether all of 1 … T come",
+        ),
+        (
+            [from_0, to_more, no_1, halved, late],
+            "your test asks whether T comes, and nothing else: look at all times",
+        ),
+        (
+            [no_T, zero_based, from_0, no_1, halved, late, together],
+            "your test asks whether a time is too large, and nothing else: look at all times",
+        ),
+        *(
+            (
+                [no_T, to_more, zero_based, from_0, halved, *unseen],
+                "your test asks whether 1 comes, and nothing else: look at all times",
+            )
+            for unseen in ([], [late])
+        ),
+        ([from_0, no_1, halved, late], "your test looks at the largest time alone: look at all times"),
+        *(
+            ([no_T, to_more, halved, *unseen], "your test looks at the smallest time alone: look at all times")
+            for unseen in ([], [late])
+        ),
+        (
+            [together],
+            "one time for the whole batch goes unseen: your test throws many batches together, so look at a single one",
+        ),
+        (
+            [together, halved],
+            "one time for the whole batch goes unseen, and so do ends that come half as often: count the times of a "
+            "single large batch",
+        ),
+    ]
+    return judge_test(attempt, codes, blind, "counts differ by chance, so leave them some room")
+
+
+@check
+def dropout_test(attempt: Callable) -> Verdict:
+    """attempt(drop) → whether drop(labels, p_uncond) makes label rows, each all zero with probability p_uncond."""
+
+    def rows(labels: Tensor) -> Tensor:
+        return torch.eye(10)[labels]
+
+    def kept(labels: Tensor, p: float) -> Tensor:
+        return torch.rand(len(labels), 1) >= p
+
+    def scaled(labels: Tensor, p: float) -> Tensor:
+        return rows(labels) * kept(labels, p) / (1 - p if p < 1 else 1)
+
+    codes = [
+        ("rows times kept", lambda y, p: rows(y) * kept(y, p), True),
+        ("a row of zeros, or that of the label", lambda y, p: torch.where(kept(y, p), rows(y), 0.0), True),
+        ("whole numbers", lambda y, p: torch.where(torch.rand(len(y), 1) < p, 0, rows(y).long()), True),
+        ("a whole batch that is dropped together", lambda y, p: rows(y) * (torch.rand(1, 1) >= p), False),
+        ("labels that become a 0", lambda y, p: rows(y * kept(y, p)[:, 0]), False),
+        ("p_uncond for the share that is kept", lambda y, p: rows(y) * ~kept(y, p), False),
+        ("a share that is always 0.1", lambda y, p: rows(y) * kept(y, 0.1), False),
+        ("labels that are never dropped", lambda y, p: rows(y), False),
+        ("kept rows that are larger than 1", scaled, False),
+        ("dropped rows of a tenth each", lambda y, p: torch.where(kept(y, p), rows(y), 0.1), False),
+    ]
+    together, zero, inverse, fixed, never, larger, tenth = (name for name, _, right in codes if not right)
+    many = "a whole batch that is dropped together goes unseen: your test throws many batches together, so look at one"
+    blind = [
+        ([larger], "your test doesn't look at the kept rows: they must be the one-hot rows of their labels"),
+        ([together], many),
+        (
+            [together, larger],
+            "a whole batch that is dropped together goes unseen, and kept rows that are larger than 1: look at one "
+            "batch, at a p_uncond between 0 and 1, and at the kept rows",
+        ),
+        ([fixed], "a share that is always 0.1 goes unseen: try another p_uncond, too"),
+        (
+            [fixed, larger],
+            "your test counts at p_uncond = 0.1 alone: try another p_uncond, and look at the kept rows, too",
+        ),
+        ([inverse], "at ½ the dropped share and the kept share are the same: try a p_uncond other than ½"),
+        (
+            [together, inverse, fixed, never],
+            "your test doesn't look at how many labels are dropped",
+        ),
+        ([together, larger, zero, never, tenth], "at p_uncond = 0 nothing is dropped: try a p_uncond in between"),
+    ]
+    return judge_test(attempt, codes, blind, "the dropped share differs from p_uncond by chance, so leave it room")
+
+
+@check
+def guidance_test(attempt: Callable) -> Verdict:
+    """attempt(guided) → whether guided(eps_y, eps_null, w) is classifier-free guidance, for numbers w ≥ −1."""
+
+    def mixed(y: Tensor, null: Tensor, w: float) -> Tensor:
+        return (1 + w) * y - w * null
+
+    def scale(y: Tensor, null: Tensor, w: float) -> Tensor:
+        return null + w * (y - null)
+
+    def plus(y: Tensor, null: Tensor, w: float) -> Tensor:
+        return (1 + w) * y + w * null
+
+    def at(change: Callable) -> Callable:
+        return lambda y, null, w: mixed(y, null, change(w))
+
+    def shortened(formula: Callable) -> Callable:
+        """With the short ways of the course's code, which calls the network once where once is enough."""
+        return lambda y, null, w: y.clone() if w == 0 else null.clone() if w == -1 else formula(y, null, w)
+
+    codes = [
+        ("the formula of notebook 04", mixed, True),
+        ("the push written out", lambda y, null, w: y + w * (y - null), True),
+        ("the guidance scale 1 + w", lambda y, null, w: scale(y, null, 1 + w), True),
+        ("the same in float64", lambda y, null, w: mixed(y.double(), null.double(), w).to(y.dtype), True),
+        ("the course's own code", shortened(mixed), True),
+        ("a scale for the weight", scale, False),
+        ("a scale for the weight behind short ways at w = 0 and −1", shortened(scale), False),
+        ("a plus for the minus", plus, False),
+        ("a plus for the minus behind short ways at w = 0 and −1", shortened(plus), False),
+        ("swapped guesses", lambda y, null, w: mixed(null, y, w), False),
+        ("a w that is never used", lambda y, null, w: y.clone(), False),
+        ("a w that is cut off below 0", at(lambda w: max(w, 0)), False),
+        ("a w that loses its sign", at(abs), False),
+        ("a w that is cut off above 1", at(lambda w: min(w, 1)), False),
+    ]
+    scaled, short_scale, added, short_plus, swapped, unused, low, unsigned, high = (
+        name for name, _, right in codes if not right
+    )
+    blind = [
+        (
+            [short_scale, added, short_plus, unused, low, unsigned, high],
+            "at w = 0 alone nearly every bug hides: try w = 1, and a w below 0",
+        ),
+        (
+            [short_scale, short_plus, high],
+            "at w = 0 and −1 code often takes short ways around the formula: try other w, too",
+        ),
+        ([high], "your test tries no w above 1, and some bugs live there"),
+        ([low, unsigned, high], "your test looks at w = 1 alone, or between 0 and 1: try other w, too"),
+        ([low, unsigned], "your test tries no w below 0, and some bugs live there"),
+        (
+            [scaled, short_scale, swapped, unused, low, unsigned, high],
+            "your two guesses are equal, and then w has hardly a say: take two different ones",
+        ),
+        (
+            lambda name, right: name in (scaled,),
+            "your test has the bug of room 10 itself: it takes w for the guidance scale",
+        ),
+        (
+            lambda name, right: name in (added,),
+            "your test has the bug of room 11 itself: it adds where it should subtract",
+        ),
+    ]
+    too_much = "torch.allclose(a, b, atol=1e-4) leaves room for rounding"
+    return judge_test(attempt, codes, blind, too_much)

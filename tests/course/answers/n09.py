@@ -179,7 +179,278 @@ def last_replaced(widths, embedding_width):
     return [*widths[:-1], 2 * embedding_width]
 
 
+# ---------------------------------------------------------------------------- tests that a learner writes
+
+
+def sampler_judge(film, alpha_bar):
+    """As the hints lead to."""
+    x_0 = torch.full((100, 1, 28, 28), 0.5)
+    for s, x_s in film(x_0, 10):
+        noise = x_s - alpha_bar[s].sqrt() * x_0
+        if noise.mean().abs() > 0.05 or (noise.std() - (1 - alpha_bar[s]).sqrt()).abs() > 0.05:
+            return False
+    return True
+
+
+def sampler_judge_in_numpy(film, alpha_bar):
+    x_0 = torch.rand(50, 1, 28, 28) * 2 - 1
+    worst = 0
+    for s, x_s in film(x_0, steps=5):
+        a = float(alpha_bar[s])
+        rest = x_s.numpy() - np.sqrt(a) * x_0.numpy()
+        worst = max(worst, abs(rest.mean()), abs(rest.std() - np.sqrt(1 - a)))
+    return np.bool_(worst < 0.06)
+
+
+def sampler_judge_by_variance(film, alpha_bar):
+    x_0 = -torch.ones(100, 1, 28, 28)
+    good = []
+    for s, x_s in film(x_0, 20):
+        good.append(torch.isclose(x_s.mean(), -alpha_bar[s].sqrt(), atol=0.05))
+        good.append(torch.isclose(x_s.std(), (1 - alpha_bar[s]) ** 0.5, atol=0.05))
+    return torch.stack(good).all()
+
+
+def sampler_judge_by_z(film, alpha_bar):
+    """Divides by the size of the noise, and looks at the last picture by itself."""
+    x_0 = torch.zeros(60, 1, 28, 28)
+    x_0[:, :, ::2] = 0.8
+    *way, (last, x_last) = film(x_0, 8)
+    for s, x_s in way:
+        z = (x_s - alpha_bar[s].sqrt() * x_0) / (1 - alpha_bar[s]).sqrt()
+        if abs(z.mean()) > 0.1 or not 0.93 < z.std() < 1.07:
+            return False
+    return last == 0 and bool(torch.allclose(x_last, x_0, atol=0.01))
+
+
+def sampler_judge_twice(film, alpha_bar):
+    return all(sampler_judge(film, alpha_bar) for _ in range(2)) and 1
+
+
+def judged_film(means=True, stds=True, x=0.5, steps=10, pick=lambda frames: frames, tolerance=0.05, size=1, n=100,
+                difference=abs):  # fmt: skip
+    """A test of samplers that sees too little, or too much."""
+
+    def judge(film, alpha_bar):
+        x_0 = torch.full((n, 1, 28, 28), x)
+        for s, x_s in pick(film(x_0, steps)):
+            noise = x_s - alpha_bar[s].sqrt() * x_0
+            if means and difference(noise.mean()) > tolerance:
+                return False
+            if stds and difference(noise.std() - (1 - alpha_bar[s]) ** (size / 2)) > tolerance:
+                return False
+        return True
+
+    return judge
+
+
+def asserting(film, alpha_bar):
+    assert sampler_judge(film, alpha_bar)
+    return True
+
+
+def silent_where_it_is_right(film, alpha_bar):
+    if not sampler_judge(film, alpha_bar):
+        return False
+
+
+def times_judge(draw_times):
+    T, n = 20, 20_000
+    count = torch.bincount(draw_times(T, n), minlength=T + 2)
+    return len(count) == T + 2 and count[0] == 0 and count[T + 1] == 0 and bool((count[1:-1] > 0.7 * n / T).all())
+
+
+def times_judge_in_numpy(draw_times):
+    values, counts = np.unique(draw_times(10, 10_000).numpy(), return_counts=True)
+    return list(values) == list(range(1, 11)) and max(counts) / min(counts) < 1.5
+
+
+def times_judge_in_python(draw_times):
+    t = [int(number) for number in draw_times(6, 6000)]
+    return min(t) == 1 and max(t) == 6 and all(800 < t.count(k) < 1200 for k in range(1, 7))
+
+
+def times_judge_of_two_batches(draw_times):
+    for _ in range(2):
+        t = draw_times(8, 8000)
+        share = torch.tensor([(t == k).float().mean() for k in range(1, 9)])
+        if t.min() < 1 or t.max() > 8 or (share - 1 / 8).abs().max() > 0.03:
+            return False
+    return True
+
+
+def times_judge_by_histogram(draw_times):
+    t = draw_times(25, 50_000).float()
+    shares = torch.histc(t, bins=25, min=0.5, max=25.5) / 50_000
+    return bool((t >= 1).all() and (t <= 25).all() and torch.allclose(shares, torch.tensor(0.04), atol=0.01))
+
+
+def times_pooled(draw_times):
+    t = torch.cat([draw_times(5, 16) for _ in range(2000)])
+    count = torch.bincount(t, minlength=6)
+    return len(count) == 6 and count[0] == 0 and bool((count[1:] > 0.75 * len(t) / 5).all())
+
+
+def dropout_judge(drop):
+    labels = torch.arange(10).repeat(300)
+    for p in (0.1, 0.6):
+        rows = drop(labels, p)
+        empty = rows.sum(1) == 0
+        if abs(empty.float().mean() - p) > 0.05 or (rows[~empty] != F.one_hot(labels, 10)[~empty]).any():
+            return False
+    return True
+
+
+def dropout_judge_in_numpy(drop):
+    labels = torch.randint(10, (4000,))
+    for p in (0.25, 0.75):
+        rows = drop(labels, p).numpy()
+        empty = ~rows.any(axis=1)
+        kept_right = np.allclose(rows[~empty], np.eye(10)[labels[~empty]])
+        if not kept_right or not p - 0.05 < empty.mean() < p + 0.05:
+            return False
+    return True
+
+
+def dropout_judge_in_a_loop(drop):
+    for p in (0.3, 0.8):
+        labels, dropped = [k % 10 for k in range(2000)], 0
+        for label, row in zip(labels, drop(torch.tensor(labels), p).tolist(), strict=True):
+            if row == [0] * 10:
+                dropped += 1
+            elif row != [float(k == label) for k in range(10)]:
+                return False
+        if not (p - 0.06) * 2000 < dropped < (p + 0.06) * 2000:
+            return False
+    return True
+
+
+def dropout_judge_with_the_ends(drop):
+    labels, rows = torch.arange(10).repeat(200), torch.eye(10).repeat(200, 1)
+    if not torch.equal(drop(labels, 0).float(), rows) or drop(labels, 1).any():
+        return False
+    got = drop(labels, 0.3).float()
+    kept = got.any(1)
+    return bool(abs(kept.float().mean() - 0.7) < 0.05) and torch.equal(got, rows * kept[:, None])
+
+
+def dropout_judge_by_digit(drop):
+    """Each digit on its own loses its label as often as the others."""
+    for p in (0.2, 0.9):
+        for k in range(10):
+            rows = drop(torch.full((2000,), k), p)
+            if not set(rows.flatten().tolist()) <= {0, 1} or rows.sum() != rows[:, k].sum():
+                return False
+            if abs(rows.sum() / 2000 - (1 - p)) > 0.07:
+                return False
+    return True
+
+
+def judged_dropout(labels=range(10), shares=(0.2, 0.7), look=True, tolerance=0.05, n=300, kept=True, batches=1):
+    def judge(drop):
+        y = torch.tensor(list(labels)).repeat(n)
+        for p in shares:
+            rows = torch.cat([drop(y, p) for _ in range(batches)])
+            empty = (rows == 0).all(dim=1)
+            if kept and not torch.equal(rows[~empty].float(), F.one_hot(y.repeat(batches), 10)[~empty].float()):
+                return False
+            if look and abs(empty.float().mean() - p) > tolerance:
+                return False
+        return True
+
+    return judge
+
+
+def guidance_judge(guided):
+    y, null = torch.randn(2, 3, 1, 28, 28)
+    return all(torch.allclose(guided(y, null, w), y + w * (y - null), atol=1e-4) for w in (-1, -0.3, 0, 0.4, 1, 2.5, 7))
+
+
+def guidance_judge_of_numbers(guided):
+    y, null = torch.full((1, 1, 28, 28), 2.0), torch.full((1, 1, 28, 28), 0.5)
+    wanted = {-1: 0.5, -0.5: 1.25, 0: 2.0, 1: 3.5, 3: 6.5}
+    return np.all([abs(guided(y, null, w).mean().item() - value) < 1e-3 for w, value in wanted.items()])
+
+
+def guidance_judge_by_the_line(guided):
+    """Right at 0 and −1, and a straight line between all of them."""
+    y, null = torch.randn(1, 1, 28, 28), torch.randn(1, 1, 28, 28)
+    at = {w: guided(y, null, w) for w in (-1, -0.5, 0, 0.5, 1, 2, 4)}
+    if (at[0] - y).abs().max() > 1e-3 or (at[-1] - null).abs().max() > 1e-3:
+        return False
+    return all((x - (at[0] + w * (at[0] - at[-1]))).abs().max() < 1e-3 for w, x in at.items())
+
+
+def guidance_judge_in_numpy(guided):
+    y, null = torch.rand(2, 2, 1, 28, 28)
+    for w in np.linspace(-1, 5, 13):
+        want = (1 + w) * y.double().numpy() - w * null.double().numpy()
+        if not np.allclose(guided(y, null, float(w)).numpy(), want, atol=1e-3):
+            return False
+    return True
+
+
+def guidance_judge_by_mean(guided):
+    y, null = torch.randn(64, 1, 28, 28), torch.randn(64, 1, 28, 28) + 1
+    off = [(guided(y, null, w) - (1 + w) * y + w * null).pow(2).mean() for w in (-1, -0.6, 0, 0.6, 2, 3)]
+    return max(off) < 1e-6
+
+
+def judged_guidance(weights, want=lambda y, null, w: (1 + w) * y - w * null, equal=None, alike=False):
+    def judge(guided):
+        y, null = torch.randn(2, 4, 1, 28, 28)
+        null = y if alike else null
+        close = equal or (lambda a, b: torch.allclose(a, b, atol=1e-4))
+        return all(close(guided(y, null, w), want(y, null, w)) for w in weights)
+
+    return judge
+
+
+def linear_only(guided):
+    y, null = torch.randn(2, 4, 1, 28, 28)
+    one, two, three = (guided(y, null, w) for w in (1, 2, 3))
+    return torch.allclose(three - two, two - one, atol=1e-4)
+
+
+def opposite(judge):
+    return lambda *inputs: not judge(*inputs)
+
+
+EVERY_W = (-1, -0.5, 0, 0.5, 1, 3)
+
 RIGHT = {
+    "sampler_test": [
+        sampler_judge,
+        sampler_judge_in_numpy,
+        sampler_judge_by_variance,
+        sampler_judge_by_z,
+        sampler_judge_twice,
+        judged_film(x=1.0, tolerance=0.03),
+        judged_film(x=-0.7, steps=6, tolerance=0.08),
+    ],
+    "times_test": [
+        times_judge,
+        times_judge_in_numpy,
+        times_judge_in_python,
+        times_judge_of_two_batches,
+        times_judge_by_histogram,
+    ],
+    "dropout_test": [
+        dropout_judge,
+        dropout_judge_in_numpy,
+        dropout_judge_in_a_loop,
+        dropout_judge_with_the_ends,
+        dropout_judge_by_digit,
+        judged_dropout(),
+    ],
+    "guidance_test": [
+        guidance_judge,
+        guidance_judge_of_numbers,
+        guidance_judge_by_the_line,
+        guidance_judge_in_numpy,
+        guidance_judge_by_mean,
+        judged_guidance(EVERY_W),
+    ],
     "repaired_step": [
         lambda mean, std, s: mean + (s > 0) * std * torch.randn(mean.shape),
         lambda mean, std, s: torch.normal(mean, std) if s else mean,
@@ -238,6 +509,82 @@ RIGHT = {
 }
 
 WRONG = {
+    "sampler_test": [
+        (judged_film(pick=lambda frames: frames[-1:]), "last picture"),
+        (judged_film(steps=1), "last picture"),
+        (judged_film(stds=False), "means alone"),
+        (judged_film(means=False), "standard deviation alone"),
+        (judged_film(x=0.0), "x_0 = 0"),
+        (judged_film(pick=lambda frames: frames[:-1]), "last step"),
+        (judged_film(steps=100, tolerance=0.07, n=30), "last step"),
+        (judged_film(pick=lambda frames: frames[:1]), "first step"),
+        (judged_film(steps=500, n=20), "fewer steps"),
+        (judged_film(difference=lambda value: value), "upwards"),
+        (judged_film(tolerance=1e-4), "refuses right code"),
+        (judged_film(size=2), "refuses right code"),
+        (judged_film(tolerance=2.0), "finds nothing"),
+        (opposite(sampler_judge), "other way round"),
+        (judged_film(steps=80, n=300), "too many"),
+        (lambda film, alpha_bar: len(film(torch.zeros(10, 1, 28, 28), 10)) == 10, "finds nothing"),
+        (lambda film, alpha_bar: film(torch.zeros(28, 28), 10) is None, "(B, 1, 28, 28)"),
+        (lambda film, alpha_bar: film(torch.zeros(4, 1, 28, 28), 10)[-1][1], "True or False"),
+        (lambda film, alpha_bar: "right" if sampler_judge(film, alpha_bar) else "wrong", "str"),
+        (asserting, "assert"),
+        (silent_where_it_is_right, "`return`"),
+        (no_return, "`return`"),
+    ],
+    "times_test": [
+        (lambda draw_times: abs(draw_times(20, 50_000).float().mean() - 10.5) < 0.3, "half as often"),
+        (lambda draw_times: set(draw_times(20, 20_000).tolist()) == set(range(1, 21)), "how often"),
+        (lambda draw_times: draw_times(50, 20_000).min() > 0 and draw_times(50, 20_000).max() <= 50, "strange"),
+        (lambda draw_times: bool((draw_times(900, 20_000) == 900).any()), "T comes"),
+        (lambda draw_times: bool((draw_times(3000, 60_000) == 1).any()), "1 comes"),
+        (lambda draw_times: draw_times(900, 20_000).max() == 900, "largest time"),
+        (lambda draw_times: draw_times(3000, 60_000).min() == 1, "smallest time"),
+        (times_pooled, "one time for the whole batch"),
+        (lambda draw_times: len(draw_times(20, 64)) == 64, "finds nothing"),
+        (lambda draw_times: bool((torch.bincount(draw_times(20, 20_000))[1:] == 1000).all()), "right code"),
+        (opposite(times_judge), "other way round"),
+        (lambda draw_times: set(draw_times(20, 60).tolist()) == set(range(1, 21)), "draw more"),
+        (lambda draw_times: draw_times(20, 20_000), "True or False"),
+        (no_return, "`return`"),
+    ],
+    "dropout_test": [
+        (judged_dropout(kept=False), "kept rows"),
+        (judged_dropout(n=1, batches=800, tolerance=0.09), "whole batch"),
+        (judged_dropout(n=1, batches=800, tolerance=0.09, kept=False), "whole batch"),
+        (judged_dropout(shares=[0.1]), "always 0.1"),
+        (judged_dropout(shares=[0.1], kept=False), "p_uncond = 0.1 alone"),
+        (judged_dropout(look=False), "how many"),
+        (judged_dropout(shares=[1.0]), "between 0 and 1"),
+        (judged_dropout(shares=[0.0]), "p_uncond = 0"),
+        (judged_dropout(shares=[0.5]), "other than ½"),
+        (judged_dropout(tolerance=0, n=301), "right code"),
+        (judged_dropout(n=5), "chance"),
+        (opposite(dropout_judge), "other way round"),
+        (lambda drop: drop(torch.arange(10), 0.1).shape == (10, 10), "finds nothing"),
+        (lambda drop: drop(torch.arange(10), 0.1).sum(1) == 0, "True or False"),
+        (no_return, "`return`"),
+    ],
+    "guidance_test": [
+        (judged_guidance([0]), "w = 0 alone"),
+        (judged_guidance([0, -1]), "short ways"),
+        (judged_guidance([1]), "w = 1 alone"),
+        (judged_guidance([0.5, 1, 3]), "below 0"),
+        (judged_guidance(EVERY_W, alike=True), "equal"),
+        (judged_guidance(EVERY_W, equal=torch.equal), "rounding"),
+        (judged_guidance(EVERY_W, want=lambda y, null, w: null + w * (y - null)), "room 10"),
+        (judged_guidance(EVERY_W, want=lambda y, null, w: (1 + w) * y + w * null), "room 11"),
+        (judged_guidance(EVERY_W, equal=lambda a, b: a.shape == b.shape), "finds nothing"),
+        (linear_only, "finds nothing"),
+        (judged_guidance([-1, -0.5, 0]), "above 1"),
+        (judged_guidance([-1, -0.5, 0, 1]), "above 1"),
+        (judged_guidance([0, 0.5, 1]), "between 0 and 1"),
+        (judged_guidance([2]), "below 0"),
+        (opposite(guidance_judge), "other way round"),
+        (lambda guided: guided(torch.ones(1), torch.zeros(1), 3), "True or False"),
+        (no_return, "`return`"),
+    ],
     "repaired_step": [
         (lambda mean, std, s: mean + std**2 * torch.rand_like(mean), "rand"),
         (noised_with(lambda mean, std: mean + std * torch.rand_like(mean)), "uniform"),
