@@ -1,5 +1,6 @@
 """What a learner relies on: exercises with hints and solutions, predictions with answers, recaps, links, spelling."""
 
+import ast
 import itertools
 import re
 import subprocess
@@ -44,12 +45,6 @@ def test_a_notebook_opens_with_goal_needs_and_minutes_and_ends_with_references(p
     assert re.search(r"cores compute\b", title), "how long does the machine compute?"
     references = words.partition("## References")[2]
     assert re.search(r"\[[^]]+\]\(https://", references)
-
-
-def test_a_learners_path_takes_two_hours_at_most():
-    minutes = [int(re.search(r"\*\*Time\*\*: (\d+) minutes", read(path).cells[0].source)[1]) for path in NOTEBOOKS[:5]]
-    assert [path.stem[:2] for path in NOTEBOOKS[:5]] == ["00", "01", "02", "03", "04"]
-    assert sum(minutes) <= 120
 
 
 @every_notebook
@@ -125,7 +120,7 @@ def test_a_prediction_is_asked_before_its_picture_and_answered_below(path):
     assert words_of(path).count(ANSWER) == words_of(path).count("**Predict first.**") == len(asked)
     for i, following in itertools.zip_longest(asked, asked[1:], fillvalue=len(cells)):
         assert re.search(r"(?s)\*\*Predict first\.\*\* .+\?$", cells[i - 1].source.strip()), "the question stands above"
-        options = re.findall(r'^    "(.+)",$', cells[i].source, flags=re.MULTILINE)
+        options = [option.value for option in ast.parse(cells[i].source).body[0].value.args]
         assert len(options) >= 3
         shown = "\n".join(f"○ {option}" for option in options)
         assert cells[i].outputs[0].data["text/plain"] == shown, "a page without a kernel shows the options"
