@@ -84,19 +84,23 @@ def test_the_speed_of_this_machine_is_measured_and_nothing_is_drawn(global_rng_u
 def minutes_of_class():
     """(plan, from, minutes, notebook's file or "") of each slot in teaching.md."""
     page = (ROOT / "notebooks" / "teaching.md").read_text(encoding="utf-8")
-    for plan in re.findall(r"(?ms)^## (?:Two hours|One day).*?(?=^## )", page):
+    for plan in re.findall(r"(?ms)^## (?:Two hours|First of|Second of).*?(?=^## )", page):
         slots = re.findall(r"(?m)^\| (\d+):(\d\d) \| (\d+) \| (?:\[\d\d\]\((\w+)\.ipynb\))? *\|", plan)
         yield plan.splitlines()[0], [(60 * int(h) + int(m), int(minutes), name) for h, m, minutes, name in slots]
 
 
 def test_the_teachers_plans_add_up():
-    (_, two_hours), (_, day) = minutes_of_class()
-    for slots in (two_hours, day):
+    (_, two_hours), (_, first), (_, second) = minutes_of_class()
+    for slots in (two_hours, first, second):
         for (start, minutes, _), (following, _, _) in pairwise(slots):
             assert start + minutes == following
     assert sum(minutes for _, minutes, _ in two_hours) == 120
     notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-    assert sorted(name for *_, name in day if name) == notebooks
+    assert sorted(name for *_, name in [*first, *second] if name) == notebooks
+    for _, minutes, name in [*first, *second]:
+        if name:
+            head = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+            assert minutes >= int(re.search(r"\*\*Time\*\*: (\d+) minutes", head)[1]), name
 
 
 def test_each_slot_of_a_plan_is_longer_than_its_notebook_computes():
