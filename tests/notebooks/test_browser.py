@@ -5,22 +5,16 @@ Runs where a Chromium is installed (Debian: apt-get install chromium); with DDPM
 DDPM_SCREENSHOTS=figures writes lab_light.png and lab_dark.png there (`make screenshots`).
 """
 
-import json
 import os
 import re
-import secrets
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
+from jupyterlab_server import running_jupyterlab, write_setting
 from PIL import Image
 
 from ddpm_lib import load_checkpoint
@@ -50,51 +44,12 @@ PIXELS = """async () => {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """JupyterLab on a free port, with a copy of notebook 05 and nothing of this user's: (url with token, settings)."""
+    """JupyterLab with a copy of notebook 05: (url with token, settings)."""
     folder = tmp_path_factory.mktemp("jupyter")
     (folder / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "05_guidance_lab.ipynb", folder / "notebooks")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
-             "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "HOME")  # fmt: skip
-    environment = os.environ | {name: str(folder / name.lower()) for name in names}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    write_setting(folder / "jupyterlab_settings_dir", "notebook-extension/tracker", {"windowingMode": "none"})
-    write_setting(folder / "jupyterlab_settings_dir", "apputils-extension/notification", {"fetchNews": "false"})
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-               f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={folder / 'notebooks'}"]  # fmt: skip
-    log = folder / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/api?token={token}", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.1)
+    with running_jupyterlab(folder, folder / "notebooks") as (url, token):
         yield f"{url}/lab/tree/05_guidance_lab.ipynb?token={token}", folder / "jupyterlab_settings_dir"
-    finally:
-        started = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-        process.terminate()  # the server then ends its kernels
-        _, alive = psutil.wait_procs([psutil.Process(p.pid) for p in started if psutil.pid_exists(p.pid)], timeout=20)
-        for survivor in alive:
-            survivor.kill()
-        process.wait(20)
-
-
-def write_setting(settings, plugin, values):
-    file = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(values))
 
 
 @pytest.fixture
