@@ -10,6 +10,8 @@ import functools
 import textwrap
 import tomllib
 from dataclasses import dataclass
+from importlib.abc import InspectLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
@@ -66,10 +68,21 @@ def find(name: str, old: str, new: str, tests: list[str], shipped: str, sources:
 @functools.cache
 def planted(name: str) -> ModuleType:
     """A module of ddpm_lib with the bug of this name in it. ddpm_lib itself stays as it is."""
-    bug, module = bugs()[name], ModuleType(name)
-    module.__file__ = str(PACKAGE / bug.file)
-    exec(compile(bug.source, bug.file, "exec"), vars(module))
+    bug = bugs()[name]
+    loader = _Planted(bug.source)
+    module = module_from_spec(spec_from_loader(name, loader, origin=str(PACKAGE / bug.file)))
+    loader.exec_module(module)
     return module
+
+
+class _Planted(InspectLoader):
+    """Makes a module of a text."""
+
+    def __init__(self, source: str):
+        self.source = source
+
+    def get_source(self, fullname: str) -> str:
+        return self.source
 
 
 def suspect(name: str) -> None:
