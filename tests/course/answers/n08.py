@@ -97,7 +97,7 @@ def chosen(count=None, best=None, close=None, choice=None):
 
 
 def w_in_numpy(w, fid, floor):
-    fid = np.maximum(np.array(fid), floor)
+    fid = np.maximum(np.asarray(fid), floor)
     best = fid[fid.mean(axis=1).argmin()]
     overlap = (fid.min(axis=1) <= best.max()) & (fid.max(axis=1) >= best.min())
     return np.array(w)[overlap].min()
