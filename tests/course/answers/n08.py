@@ -100,7 +100,7 @@ def w_in_numpy(w, fid, floor):
     fid = np.maximum(np.asarray(fid), floor)
     best = fid[fid.mean(axis=1).argmin()]
     overlap = (fid.min(axis=1) <= best.max()) & (fid.max(axis=1) >= best.min())
-    return np.array(w)[overlap].min()
+    return np.asarray(w)[overlap].min()
 
 
 def w_in_a_loop(w, fid, floor):
