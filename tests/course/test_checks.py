@@ -36,7 +36,6 @@ def test_answers_that_are_no_numbers_or_have_another_shape_are_wrong(name):
     for attempt in (lambda *_: "text", lambda *_: object(), lambda *_: torch.zeros(3, 3), lambda *_: {"x": 1}):
         verdict = getattr(checks, name)(attempt)
         assert verdict.status == "wrong"
-        assert "should" in verdict.message
         assert repr(verdict).startswith("✗ wrong")
 
 
