@@ -15,6 +15,12 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 
+# Every cell that was waiting has a number. (A collapsed one shows neither.)
+DONE = """() => {
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
+  return prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes('*'));
+}"""
+
 
 @contextlib.contextmanager
 def running_jupyterlab(folder, root):

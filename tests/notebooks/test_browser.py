@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyterlab_server import running_jupyterlab, write_setting
+from jupyterlab_server import DONE, running_jupyterlab, write_setting
 from PIL import Image
 
 from ddpm_lib import load_checkpoint
@@ -78,9 +78,7 @@ def open_lab(chromium, server, tmp_path):
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.locator(".guidance-lab-image").wait_for(state="attached")
         seconds = time.perf_counter() - start
-        # No prompt shows a star any more, so the last cell is done.
-        page.wait_for_function("""() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
-            .every(prompt => /\\d/.test(prompt.textContent))""")
+        page.wait_for_function(DONE)
         page.get_by_text(re.compile(r"\(ipykernel\) \| Idle")).wait_for()
         page.evaluate("document.querySelector('.guidance-lab').scrollIntoView({block: 'center'})")
         return page, seconds

@@ -6,18 +6,13 @@ import my_notebooks
 import nbformat
 import pytest
 import run_notebooks
-from jupyterlab_server import running_jupyterlab
+from jupyterlab_server import DONE, running_jupyterlab
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 
 SPINE = run_notebooks.find_notebooks(["00", "01", "02", "03", "04"])
 SHORTER = {"budget_seconds = 30": "budget_seconds = 3", "budget_eps_seconds = 30": "budget_eps_seconds = 3",
            "samples_per_weight = 200": "samples_per_weight = 60"}  # fmt: skip
-# Every cell that was waiting has a number. (A collapsed one shows neither.)
-DONE = """() => {
-  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent);
-  return prompts.some(text => /\\d/.test(text)) && !prompts.some(text => text.includes('*'));
-}"""
 IDLE = re.compile(r"\(ipykernel\) \| Idle")
 
 
