@@ -239,6 +239,9 @@ def test_a_solved_copy_runs_with_other_parameters_and_uses_the_answers(path, tmp
     for cell in uses:
         assert ": yours\n" in text_of(cell), cell.id
         assert "until yours has passed" not in text_of(cell), cell.id
+    assert not [cell.id for cell in executed.cells if "from now on, the library's" in text_of(cell)], (
+        "an answer crashed"
+    )
 
     stored = {cell.id: text_of(cell) for cell in read(path).cells}
     different = {cell.id for cell in executed.cells if cell.id in stored and text_of(cell) != stored[cell.id]}
