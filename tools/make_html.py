@@ -165,7 +165,7 @@ def render(site: Site, page: Page, scrubber: str) -> None:
     if path.suffix == ".ipynb":
         notebook = nbformat.read(path, 4)
     else:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8").replace('<a id="the-course"></a>\n\n', "")  # the heading has it here
         if path.suffix != ".md":
             text = f"# {page.source}\n\n~~~~~{path.suffix[1:] or 'text'}\n{text}\n~~~~~"
         notebook = new_notebook(cells=[new_markdown_cell(text)])
