@@ -61,7 +61,8 @@ test-papermill: .venv/test
 # What make test does with fewer kills, calls and files.
 stress: .venv/test
 	DDPM_KILLS=50 DDPM_CASES=1200 DDPM_SEEDS=5 $(RUN) -m pytest -m "not notebooks and not browser" tests/checkpoint \
-		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py tests/training/test_determinism.py $(ARGS)
+		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py \
+		tests/training/test_determinism.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain

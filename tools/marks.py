@@ -7,6 +7,7 @@ function, and the lines of the notebook that define the names it uses.
 import ast
 import contextlib
 import csv
+import io
 import json
 import linecache
 import multiprocessing
@@ -28,6 +29,7 @@ from pathlib import Path
 import nbformat
 import psutil
 from IPython.core.inputtransformer2 import TransformerManager
+from my_notebooks import without_outputs
 
 from ddpm_lib.course import checks
 from ddpm_lib.files import write_atomically
@@ -67,13 +69,17 @@ class Mark:
 
 def all_exercises(notebooks: list[Path]) -> list[Exercise]:
     """The exercises of these notebooks, in order, from the calls of their checks."""
-    found = []
-    for path in notebooks:
-        cells = nbformat.read(path, 4).cells
-        for stub, check in zip(cells, cells[2:], strict=False):  # between them stand the hints
-            if "exercise" in stub.metadata.get("tags", []):
-                found.append(Exercise(path.stem, *CALL.fullmatch(check.source.strip()).groups()))
-    return found
+    return [
+        Exercise(path.stem, *CALL.fullmatch(check.source.strip()).groups())
+        for path in notebooks
+        for check in _checks(nbformat.read(path, 4))
+    ]
+
+
+def _checks(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells that call checks: each is the second below its stub, for the hints stand between them."""
+    cells = notebook.cells
+    return [check for stub, check in zip(cells, cells[2:], strict=False) if "exercise" in stub.metadata.get("tags", [])]
 
 
 def release(notebooks: list[Path], folder: Path, nbgrader: bool = False) -> None:
@@ -84,14 +90,12 @@ def release(notebooks: list[Path], folder: Path, nbgrader: bool = False) -> None
     if there := [path.name for path in notebooks if (folder / path.name).exists()]:
         sys.exit(f"{folder} already holds {there[0]}, which may be somebody's work: name a new folder")
     for path in notebooks:
-        notebook = nbformat.read(path, 4)
+        notebook = without_outputs(path)
         for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-            cell.source = SOLUTION.sub("", cell.source).rstrip() if cell.cell_type == "markdown" else cell.source
-        for stub, cell in zip(notebook.cells, notebook.cells[2:], strict=False):
-            if nbgrader and "exercise" in stub.metadata.get("tags", []):
-                _ask_nbgrader(cell)
+            if cell.cell_type == "markdown":
+                cell.source = SOLUTION.sub("", cell.source).rstrip()
+        for cell in _checks(notebook) if nbgrader else []:
+            _ask_nbgrader(cell)
         write_atomically(folder / path.name, nbformat.writes(notebook).encode())
     write_atomically(folder / "glossary.md", (notebooks[0].parent / "glossary.md").read_bytes())
     print(f"{len(notebooks)} notebooks without solutions and outputs: {folder}")
@@ -231,12 +235,18 @@ def _wait(pid: int, verdicts: queue.Queue) -> tuple[str, str, str]:
 
 
 def _memory(pid: int) -> int:
-    total = 0
     with contextlib.suppress(psutil.Error):
-        main = psutil.Process(pid)
-        for process in (main, *main.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
+        process = psutil.Process(pid)
+        return resident([process, *process.children(recursive=True)])
+    return 0
+
+
+def resident(processes: list[psutil.Process]) -> int:
+    """Bytes of resident memory of these processes together, as far as they still run."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
     return total
 
 
@@ -289,8 +299,7 @@ def mark_cells(exercise: Exercise, cells: list[str]) -> tuple[str, str, str]:
     if exercise.function not in names:
         return "not attempted", "", ""
     verdict = getattr(checks, exercise.name)(names[exercise.function])
-    hidden = verdict.status == "passed" or verdict.status == "not attempted"
-    return verdict.status, "" if hidden else verdict.message, verdict.mistake
+    return verdict.status, verdict.message if verdict.status == "wrong" else "", verdict.mistake
 
 
 def needed(function: str, cells: list[str]) -> list[tuple[str, ast.stmt]]:
@@ -355,13 +364,11 @@ def _trains(statement: ast.stmt) -> bool:
 def write_marks(marks: list[Mark], path: Path) -> None:
     """marks.csv: learner, exercise, verdict, diagnosis."""
     rows = [(mark.learner, mark.exercise.name, mark.verdict, mark.diagnosis) for mark in marks]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / path.name
-        with open(file, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("learner", "exercise", "verdict", "diagnosis"))
-            writer.writerows([_no_formula(text) for text in row] for row in rows)
-        write_atomically(path, file.read_bytes())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("learner", "exercise", "verdict", "diagnosis"))
+    writer.writerows([_no_formula(cell) for cell in row] for row in rows)
+    write_atomically(path, text.getvalue().encode())
 
 
 def _no_formula(text: str) -> str:

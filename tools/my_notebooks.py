@@ -30,14 +30,17 @@ def make(notebooks: list[Path], fresh: list[Path], folder: Path) -> None:
             )
             target.rename(old)
             print(f"your {path.name} is now {old.name}")
-        write_atomically(target, nbformat.writes(_copy(path)).encode())
+        notebook = without_outputs(path)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = ELSEWHERE.sub(rf"](../{path.parent.name}/\1)", cell.source)
+        write_atomically(target, nbformat.writes(notebook).encode())
 
 
-def _copy(path: Path) -> nbformat.NotebookNode:
+def without_outputs(path: Path) -> nbformat.NotebookNode:
+    """The notebook as it is before anybody has run it."""
     notebook = nbformat.read(path, 4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        else:
-            cell.source = ELSEWHERE.sub(rf"](../{path.parent.name}/\1)", cell.source)
     return notebook

@@ -117,11 +117,7 @@ def peak_memory() -> Iterator[list[int]]:
 
     def watch() -> None:
         while not done.wait(0.2):
-            total = 0
-            for child in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    total += child.memory_info().rss
-            peak[0] = max(peak[0], total)
+            peak[0] = max(peak[0], marks.resident(psutil.Process().children(recursive=True)))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
