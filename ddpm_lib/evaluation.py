@@ -272,8 +272,8 @@ def prdc(real: Tensor, generated: Tensor, k: int = K) -> dict[str, float]:
     guards.several("real", real, k, f"k = {k} neighbours")
     real, generated = real.double(), generated.to(real.device, torch.float64)  # float32 cdist errs by 1e-2
     distances = torch.cdist(real, generated)  # (M, N)
-    in_real_ball = distances <= _radii(real, k)[:, None]
-    in_generated_ball = distances <= _radii(generated, min(k, len(generated) - 1))
+    in_real_ball = distances <= radii_of(real, k)[:, None]
+    in_generated_ball = distances <= radii_of(generated, min(k, len(generated) - 1))
     return {
         "precision": in_real_ball.any(dim=0).double().mean().item(),
         "recall": in_generated_ball.any(dim=1).double().mean().item(),
@@ -282,7 +282,7 @@ def prdc(real: Tensor, generated: Tensor, k: int = K) -> dict[str, float]:
     }
 
 
-def _radii(x: Tensor, k: int) -> Tensor:
+def radii_of(x: Tensor, k: int) -> Tensor:
     """Distance of each row of x (N, D) to the k-th nearest other row."""
     nearest = [torch.cdist(rows, x).topk(k + 1, largest=False).values[:, -1] for rows in x.split(CHUNK)]
     return torch.cat(nearest)  # k + 1: the row itself is the nearest

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddpm_lib.course import plots
+from ddpm_lib.course.toys import GaussianPixels
 from ddpm_lib.data import load_mnist
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import Scores, evaluate
@@ -22,26 +23,25 @@ from ddpm_lib.sampling import ddim_step, sample
 from ddpm_lib.schedule import NoiseSchedule
 
 
-class KnownCase:
+class KnownCase(GaussianPixels):
     """Pixels x_0 ~ N(m, d²), as in notebook 04: the perfect network is known, and so is the path of each pixel.
 
     T is 480, because many numbers of steps divide it.
     """
 
-    m, d, T = 0.3, 0.2, 480
+    m, T = 0.3, 480
 
     def __init__(self):
-        self.schedule = NoiseSchedule.cosine(T=self.T, shift=1.5)
+        super().__init__(NoiseSchedule.cosine(T=self.T, shift=1.5), means=self.m)
 
-    def predict_noise(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """E[ε | x_t]; there are no labels."""
-        signal, sigma = self.schedule.levels(t)
-        return sigma * (x_t - signal * self.m) / (signal**2 * self.d**2 + sigma**2)
+    def _guess(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """x̂_0 of pictures x_t, each at its own time of t; all labels have the same pixels."""
+        return self.schedule.predict_x_0(x_t, t, self.predict_noise(x_t, t, torch.zeros(len(x_t)).long()))
 
     def ask(self, x_t: Tensor, t: int) -> Tensor:
         """x̂_0: what the perfect network guesses. It isn't clipped, since these pixels have no ends."""
         t, x_t = torch.as_tensor(t).flatten()[:1].long(), torch.as_tensor(x_t).float()
-        return self.schedule.predict_x_0(x_t, t.expand(len(x_t)), self.predict_noise(x_t, t))
+        return self._guess(x_t, t.expand(len(x_t)))
 
     def path(self, x_T: Tensor, t: Tensor) -> Tensor:
         """Where the path from x_T is at the times t. x_T: (1, 1, 28, 28). t: (N,) long. Returns (N, 1, 28, 28)."""
@@ -55,8 +55,7 @@ class KnownCase:
 
     def guesses(self, x_T: Tensor, t: Tensor) -> Tensor:
         """x̂_0 along the path from x_T, at the times t ≥ 1: (N, 1, 28, 28)."""
-        x_t = self.path(x_T, t)
-        return self.schedule.predict_x_0(x_t, t, self.predict_noise(x_t, t))
+        return self._guess(self.path(x_T, t), t)
 
 
 def high_pixel(known: KnownCase, x_T: Tensor) -> int:

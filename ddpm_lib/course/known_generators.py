@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.data import load_mnist
-from ddpm_lib.evaluation import K, classify, load_classifier, load_test_features
+from ddpm_lib.evaluation import K, classify, load_classifier, load_test_features, radii_of
 
 CLOUDS = ("as the data", "only typical", "too wide", "one prototype")
 
@@ -65,8 +65,7 @@ def by_digit(coverage: Callable[[Tensor, Tensor], float], features: Tensor, labe
     reference, found = load_test_features(), []
     for digit in range(10):
         real, drawn = reference.features[reference.labels == digit].double(), features[labels == digit].double()
-        radii = torch.cdist(real, real).topk(K + 1, largest=False).values[:, -1]
-        found.append(float(coverage(torch.cdist(real, drawn), radii)) if len(drawn) else 0.0)
+        found.append(float(coverage(torch.cdist(real, drawn), radii_of(real, K))) if len(drawn) else 0.0)
     return sum(found) / len(found)
 
 

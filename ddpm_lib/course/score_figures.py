@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -147,9 +146,3 @@ def beside_the_table(table: SweepTable, live: dict[float, Sequence], live_fid_of
     row[1].set_ylim(0, 1.04)
     row[2].set_ylim(0, 1.04)
     return fig
-
-
-def radii_of(points: Tensor, k: int) -> Tensor:
-    """(M,): the distance of each point (M, D) to its k-th nearest other point."""
-    points = points.double()
-    return torch.cdist(points, points).topk(k + 1, largest=False).values[:, -1]  # the nearest is the point itself

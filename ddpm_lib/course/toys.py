@@ -44,6 +44,11 @@ class GaussianPixels:
         signal, sigma = self.schedule.levels(t)
         return sigma * (x_t - signal * self.mean(y, w)) / (signal**2 * self.d**2 + sigma**2)
 
+    def slope(self, t: int) -> float:
+        """k of the guess x̂_0 = m + k·(x_t − √ᾱ_t·m)."""
+        signal, sigma = (float(level) for level in self.schedule.levels(torch.tensor([t])))
+        return signal * self.d**2 / (signal**2 * self.d**2 + sigma**2)
+
 
 def coefficients(schedule: NoiseSchedule, step: Callable, t: int, s: int) -> tuple[float, float, float]:
     """Of a step x_s = a·x_t + b·x̂_0 + std·z its a, b and std. step: as `sample` takes it."""
@@ -60,9 +65,7 @@ def exact_spread(exact: GaussianPixels, step: Callable, steps: int) -> float:
     schedule, variance = exact.schedule, 1.0
     for t, s in pairwise(time_steps(schedule.T, steps)):
         a, b, std = coefficients(schedule, step, t, s)
-        signal, sigma = (float(level) for level in schedule.levels(torch.tensor([t])))
-        k = signal * exact.d**2 / (signal**2 * exact.d**2 + sigma**2)
-        variance = (a + b * k) ** 2 * variance + std**2
+        variance = (a + b * exact.slope(t)) ** 2 * variance + std**2
     return variance**0.5
 
 

@@ -9,7 +9,7 @@ from ddpm_lib.course import known_generators, plots, score_figures
 from ddpm_lib.course.sweep_table import SweepTable, change, choose_w, fid_at_infinity
 from ddpm_lib.course.tables import write_table
 from ddpm_lib.course.what_mattered import VariantTable
-from ddpm_lib.evaluation import classify, floors, load_classifier, prdc_per_class
+from ddpm_lib.evaluation import classify, floors, load_classifier, prdc_per_class, radii_of
 from ddpm_lib.evaluation import load_test_features as reference
 
 
@@ -108,7 +108,7 @@ def test_figures_hold_what_they_say(table):
     ends = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
     assert [float(line.get_ydata()[0]) for line in ends] == [0.25]
     assert len(score_figures.scores_over_w(SweepTable()).axes) == 6
-    radii = score_figures.radii_of(torch.tensor([[0.0], [1.0], [3.0]]), k=1)
+    radii = radii_of(torch.tensor([[0.0], [1.0], [3.0]]), k=1)
     assert radii.tolist() == [1, 1, 2]
 
 

@@ -351,9 +351,8 @@ def reverse_loop(attempt: Callable) -> Verdict:
             signals, sigmas = (level.flatten().tolist() for level in schedule.levels(torch.arange(schedule.T + 1)))
             self.steps = []
             for t in range(schedule.T, 0, -1):
-                k = signals[t] * self.d**2 / (signals[t] ** 2 * self.d**2 + sigmas[t] ** 2)
-                of_step = coefficients(schedule, library_step, t, t - 1)
-                self.steps.append((signals[t - 1], sigmas[t - 1], *of_step, float(schedule.beta[t]), signals[t], k))
+                of_step = (*coefficients(schedule, library_step, t, t - 1), float(schedule.beta[t]))
+                self.steps.append((signals[t - 1], sigmas[t - 1], *of_step, signals[t], self.slope(t)))
 
         def predict_noise(self, x_t, t, y, w=0.0):
             asked.append(int(t[0]) if isinstance(t, torch.Tensor) and t.numel() else t)
