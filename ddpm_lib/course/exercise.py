@@ -62,14 +62,13 @@ def check(function: Callable[[Callable], Verdict]) -> Callable[[Callable], Verdi
     return guarded
 
 
-def use(attempt: Callable, otherwise: Callable, name: str = "") -> Callable:
+def use(attempt: Callable, otherwise: Callable) -> Callable:
     """The learner's function if it passed its check, else the library's; says which in a line.
 
     What the learner's function returns becomes float32 tensors (whole numbers stay whole, plain numbers as they are).
     If it crashes on inputs that no check sent, the library's function answers from then on: a notebook goes on.
-    name: what the line calls it; without one, the name of the learner's function.
     """
-    name = name or f"`{getattr(attempt, '__name__', 'your function')}`"
+    name = f"`{getattr(attempt, '__name__', 'your function')}`"
     if PASSED.get(id(attempt)) is not attempt:
         print(f"{name}: the library's, until yours has passed its check")
         return otherwise

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ddpm_lib import DDPM, NoiseSchedule, files, load_mnist, sample, sampling, to_signed, to_unit
 from ddpm_lib.course import museum, plots
 from ddpm_lib.course.bug_tests import Notes, film_of
+from ddpm_lib.course.one_look import real_digits
 from ddpm_lib.evaluation import evaluate
 
 # What each picture shows, for those who can't see it.
@@ -143,9 +144,7 @@ def compare(versions: dict[str, Tensor], labels: Tensor) -> None:
 
 def one_of_each() -> Tensor:
     """A held-out digit of each class, 0 to 9: (10, 1, 28, 28) in [−1, 1]."""
-    _, test_set = load_mnist(source="embedded")
-    images, labels = test_set.tensors
-    return to_signed(torch.stack([images[labels == k][0] for k in range(10)]))
+    return to_signed(real_digits(0))
 
 
 # ---------------------------------------------------------------------------- room 3: noised digits
@@ -167,7 +166,7 @@ def noise_and_clean(ddpm: DDPM, x_0: Tensor, t: Tensor, seed: int) -> tuple[dict
 
 def hang_noised(noised: dict[str, Tensor], cleaned: dict[str, Tensor], t: Tensor, room: str) -> None:
     """x_t both ways, with 0 as grey so that noise has room, and what the model makes of the one with the bug."""
-    rows = {"right $x_t$": (noised["right"] + 2) / 4, "bug: $x_t$": (noised["bug"] + 2) / 4}
+    rows = {"right $x_t$": plots.around_grey(noised["right"]), "bug: $x_t$": plots.around_grey(noised["bug"])}
     rows |= {r"bug: $\hat{x}_0$": to_unit(cleaned["bug"])}
     hang(rows, room, [f"t={number}" for number in t.tolist()])
 

@@ -12,11 +12,14 @@ from ddpm_lib.precision import eval_mode
 TIME = 150
 
 
-def real_digits() -> Tensor:
-    """One handwritten digit of each kind, 0 to 9: (10, 1, 28, 28) in [0, 1], from the embedded test set."""
+def real_digits(which: int = 3) -> Tensor:
+    """One handwritten digit of each kind, 0 to 9: (10, 1, 28, 28) in [0, 1], from the embedded test set.
+
+    which: of those of a kind; number 3 is easy to read in all of them.
+    """
     _, test_set = load_mnist(source="embedded")
     images, labels = test_set.tensors
-    return torch.stack([images[labels == digit][3] for digit in range(10)])  # all ten are easy to read
+    return torch.stack([images[labels == digit][which] for digit in range(10)])
 
 
 def under_noise(ddpm: DDPM, pictures: Tensor, seed: int = 0, time: int = TIME) -> tuple[Tensor, Tensor]:

@@ -67,6 +67,11 @@ def figure(
     return fig, axes
 
 
+def around_grey(x: Tensor) -> Tensor:
+    """Numbers around 0 as brightness: 0 is grey, −2 is black, 2 is white."""
+    return (x + 2) / 4
+
+
 @styled
 def digits(
     images: Tensor,

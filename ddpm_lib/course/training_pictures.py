@@ -9,26 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc
 from torch import Tensor
 
-from ddpm_lib.course.plots import BLUE, COLORS, INK, ORANGE, digits, figure, label_ends, show, styled
+from ddpm_lib.course.plots import BLUE, COLORS, INK, ORANGE, around_grey, digits, figure, label_ends, show, styled
 from ddpm_lib.data import to_unit
 
 
 def show_questions(x_0: Tensor, x_t: Tensor, eps: Tensor, t: Tensor, v: Tensor | None = None) -> None:
     """Training examples in columns: digit, noised digit, noise, and v if it is given. x_0, …: (B, 1, 28, 28)."""
-    rows = {"digit $x_0$": to_unit(x_0), "network sees $x_t$": _around_grey(x_t), "noise ε": _around_grey(eps)}
+    rows = {"digit $x_0$": to_unit(x_0), "network sees $x_t$": around_grey(x_t), "noise ε": around_grey(eps)}
     alt = (
         "Training examples in columns, from small to large t. Top: the clean digit. Middle: the noised digit that the "
         "network sees. Below: the noise."
     )
     if v is not None:
-        rows["v"] = _around_grey(v)
+        rows["v"] = around_grey(v)
         alt += " Last row: v, which turns from noise on the left into the digit with black and white swapped."
     show(digits(torch.stack(list(rows.values())), list(rows), [f"t={i}" for i in t.tolist()]), alt)
-
-
-def _around_grey(x: Tensor) -> Tensor:
-    """Numbers around 0 as brightness: 0 is grey, −2 is black, 2 is white."""
-    return (x + 2) / 4
 
 
 def show_drawn(drawn: dict[str, Tensor], what: str) -> None:
