@@ -5,7 +5,7 @@ Images    in [−1, 1]
 Labels    rows of class weights (B, K): one-hot, a mixture, or all zeros for "no label" (∅)
 Sources   loss: Ho et al. 2020, arXiv:2006.11239, algorithm 1 · guidance and label dropout: Ho & Salimans 2022,
           arXiv:2207.12598 · v: Salimans & Ho 2022, arXiv:2202.00512
-          stratified t: Kingma et al. 2021, arXiv:2107.00630
+          flow: Liu et al. 2022, arXiv:2209.03003, eq. 1 · stratified t: Kingma et al. 2021, arXiv:2107.00630
 """
 
 from collections.abc import Callable
@@ -22,15 +22,15 @@ from ddpm_lib.unet import UNet, UNetConfig
 class DDPM(nn.Module):
     """A denoising diffusion model: what the network regresses, and how that becomes a guess of the noise.
 
-    unet: maps (x_t, t/T, y) to an image. schedule: the forward process. prediction: "eps" (the network
-    regresses ε) or "v" (it regresses v = √ᾱ·ε − √(1−ᾱ)·x_0). Raises ValueError for anything else.
+    unet: maps (x_t, t/T, y) to an image. schedule: the forward process. prediction: what the network regresses:
+    "eps", "x_0", "v" = √ᾱ·ε − √(1−ᾱ)·x_0, or "flow", which is u = ε − x_0. Raises ValueError for anything else.
     """
 
     def __init__(self, unet: UNet, schedule: NoiseSchedule, prediction: str = "eps"):
         super().__init__()
         self.unet = guards.instance("unet", unet, nn.Module, "a torch module")
         self.schedule = guards.instance("schedule", schedule, NoiseSchedule, "a NoiseSchedule")
-        self.prediction = guards.choice("prediction", prediction, ("eps", "v"))
+        self.prediction = guards.choice("prediction", prediction, ("eps", "x_0", "v", "flow"))
 
     @classmethod
     def recommended(cls) -> "DDPM":
@@ -63,7 +63,8 @@ class DDPM(nn.Module):
 
         with guards.inside():
             x_t = self.schedule.add_noise(x_0, t, eps)
-            target = eps if self.prediction == "eps" else self.schedule.velocity(x_0, t, eps)
+            share_x_0, share_eps = self._shares(*self.schedule.levels(t))
+            target = share_x_0 * x_0 + share_eps * eps
         return t, F.mse_loss(self._network(x_t, t, y).to(target), target, reduction="none")
 
     def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float | Tensor = 0.0) -> Tensor:
@@ -94,8 +95,14 @@ class DDPM(nn.Module):
         out = torch.cat([self._network(*part) for part in parts]).to(x_t)
         if self.prediction == "eps":
             return out
+        # Two equations, x_t = √ᾱ·x_0 + √(1−ᾱ)·ε and out = share_x_0·x_0 + share_eps·ε, solved for ε.
         signal, sigma = self.schedule.levels(t)
-        return sigma * x_t + signal * out  # v = √ᾱ·ε − √(1−ᾱ)·x_0, solved for ε
+        share_x_0, share_eps = self._shares(signal, sigma)
+        return (signal * out - share_x_0 * x_t) / (signal * share_eps - sigma * share_x_0)
+
+    def _shares(self, signal: Tensor, sigma: Tensor) -> tuple[float | Tensor, float | Tensor]:
+        """How much of x_0, and how much of ε, is in what the network regresses; `signal` and `sigma` say it of x_t."""
+        return {"eps": (0, 1), "x_0": (1, 0), "v": (-sigma, signal), "flow": (-1, 1)}[self.prediction]
 
     def _network(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
         # The images may have any float type; the network needs the type of its weights.

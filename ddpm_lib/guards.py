@@ -281,6 +281,17 @@ def betas(name: str, beta: Tensor) -> Tensor:
 
 
 @guard
+def falling(name: str, value: Tensor) -> Tensor:
+    """(T,) float, T ≥ 2, finite, each smaller than the one before."""
+    if not is_float(value) or value.ndim != 1 or len(value) < 2:
+        raise ValueError(f"{name} must be a float tensor of shape (T,) with T ≥ 2, got {describe(value)}")
+    value = value.detach().cpu()
+    if not (value.isfinite().all() and (value.diff() < 0).all()):
+        raise ValueError(f"{name} must be finite and fall strictly from t = 1 to T, got {value.tolist()!r:.60}")
+    return value
+
+
+@guard
 def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 

@@ -3,7 +3,8 @@
 Shapes    B batch · T number of diffusion steps
 Time      t = 1 … T; every table has T + 1 entries, so that index t is the t on paper and alpha_bar[0] = 1
 Sources   DDPM: Ho et al. 2020, arXiv:2006.11239 · cosine: Nichol & Dhariwal 2021, arXiv:2102.09672
-          log-SNR shift: Hoogeboom et al. 2023, arXiv:2301.11093 · v: Salimans & Ho 2022, arXiv:2202.00512
+          log-SNR: Kingma et al. 2021, arXiv:2107.00630 · its shift: Hoogeboom et al. 2023, arXiv:2301.11093
+          v: Salimans & Ho 2022, arXiv:2202.00512
 """
 
 import math
@@ -59,6 +60,17 @@ class NoiseSchedule(nn.Module):
         alpha_bar = torch.sigmoid(torch.logit(f / f[0]) - float(shift))  # log-SNR = logit(ᾱ)
         beta = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
         return cls(guards.betas(f"beta with T={T} and shift={shift!r}", beta))
+
+    @classmethod
+    def from_log_snr(cls, log_snr: Tensor) -> "NoiseSchedule":
+        """ᾱ_t = sigmoid(log-SNR_t): the schedule that has these log-SNRs, log(ᾱ_t/(1−ᾱ_t)) (Kingma et al. 2021, eq. 4).
+
+        log_snr: (T,) float, finite, falling strictly from t = 1 to T. Flow matching's is 2·log((1−τ)/τ), 0 < τ < 1.
+        Raises ValueError for anything else, and where some β_t rounds to 0 or 1.
+        """
+        log_alpha_bar = F.logsigmoid(guards.falling("log_snr", log_snr).double())
+        beta = -torch.expm1(log_alpha_bar.diff(prepend=log_alpha_bar.new_zeros(1)))  # β_t = 1 − ᾱ_t/ᾱ_{t−1}
+        return cls(guards.betas("beta of this log_snr", beta))
 
     def _apply(self, fn, recurse=True):
         # .half(), .to(dtype) and .to(device) all call this. The tables follow the device, but stay float32: a rounded

@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
 class UNet(nn.Module):
     """The bottleneck-embedded U-Net: (x_t, t/T, y) → an image shaped as x_t.
 
-    `DDPM` decides what the image means: ε or v. The constructor does not change config.
+    `DDPM` decides what the image means: ε, x_0, v or u. The constructor does not change config.
     """
 
     def __init__(self, config: UNetConfig = UNetConfig()):

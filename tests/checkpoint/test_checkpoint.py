@@ -46,7 +46,7 @@ def assert_refused(path):
 # ---------------------------------------------------------------------------- round trip
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", ["eps", "x_0", "v", "flow"])
 @pytest.mark.parametrize(
     "schedule", [NoiseSchedule.linear(T=1000), NoiseSchedule.cosine(T=50, shift=1.5)], ids=["linear", "cosine"]
 )
@@ -376,7 +376,7 @@ FORGED_HEADERS = [
     {"unet": '{"widths": [4, 8, 16], "embedding_width": 8}'},
     {"unet": '{"widths": [4, 8, 8], "embedding_width": 8, "surprise": 1}'},
     {"prediction": None},
-    {"prediction": "x_0"},
+    {"prediction": "x_T"},
     {"format": "ddpm_lib checkpoint 0"},
     {"format": ""},
 ]

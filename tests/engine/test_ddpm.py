@@ -11,6 +11,8 @@ from hypothesis import given
 from ddpm_lib import DDPM, NoiseSchedule, UNet
 from ddpm_lib.ddpm import label_rows
 
+PREDICTIONS = ["eps", "x_0", "v", "flow"]
+
 
 def odd_network(x_t, t_over_T, y):
     """An answer that depends on all three inputs, each image by itself, with exact arithmetic for small integers."""
@@ -105,7 +107,7 @@ def test_no_label_is_told_apart_from_every_digit(tiny_ddpm, images):
 # ---------------------------------------------------------------------------- loss
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_loss_is_the_mean_squared_error_of_what_the_network_was_asked(prediction, stub_ddpm, images, generator):
     ddpm = stub_ddpm(odd_network, prediction)
     x_0 = images(16)
@@ -113,13 +115,18 @@ def test_loss_is_the_mean_squared_error_of_what_the_network_was_asked(prediction
     (call,) = ddpm.unet.calls
     eps, t = eps_and_t(ddpm, x_0, call)
     alpha_bar = ddpm.schedule.alpha_bar.double()[t].view(-1, 1, 1, 1)
-    target = eps if prediction == "eps" else alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0
+    target = {
+        "eps": eps,
+        "x_0": x_0,
+        "v": alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0,
+        "flow": eps - x_0,
+    }[prediction]
     assert loss.ndim == 0
     # At t = T there is next to no x_0 in x_t, but then ε is x_t: recovering it loses nothing.
     assert loss.item() == pytest.approx((odd_network(*call) - target).square().mean().item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_errors_are_the_loss_image_by_image_at_the_times_that_were_drawn(prediction, stub_ddpm, images):
     ddpm = stub_ddpm(prediction=prediction)
     x_0, y = images(6), torch.arange(6)
@@ -140,17 +147,37 @@ def test_errors_weighted_by_time_are_a_loss_that_trains(tiny_ddpm, images):
     assert any(p.grad.abs().sum() > 0 for p in tiny_ddpm.unet.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_a_network_that_knows_the_answer_has_no_loss(prediction, stub_ddpm, images):
     x_0 = images(16)
 
     def oracle(x_t, t_over_T, y):
         t = (t_over_T * 20).round().long()
         eps = ddpm.schedule.predict_eps(x_t, t, x_0)
-        return eps if prediction == "eps" else ddpm.schedule.velocity(x_0, t, eps)
+        return {"eps": eps, "x_0": x_0, "v": ddpm.schedule.velocity(x_0, t, eps), "flow": eps - x_0}[prediction]
 
     ddpm = stub_ddpm(oracle, prediction)
     assert ddpm.loss(x_0, torch.arange(16) % 10).item() < 1e-9
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("w", [0.0, 1.5, torch.tensor([-1.0, 0.5, 3.0])])
+def test_whatever_the_network_regresses_the_noise_it_means_is_found(prediction, w, stub_ddpm, images):
+    """The network is right for one x_0 with the label, and for another without: the guess is their guided ε."""
+    x_0_y, x_0_null, t = images(6)[:3], images(6)[3:], torch.tensor([1, 10, 20])
+
+    def oracle(x_t, t_over_T, y):
+        labelled = y.sum(dim=1).bool().view(-1, 1, 1, 1)
+        x_0 = torch.where(labelled, *(x.repeat(len(x_t) // 3, 1, 1, 1) for x in (x_0_y, x_0_null)))
+        t = (t_over_T * 20).round().long()
+        eps = ddpm.schedule.predict_eps(x_t, t, x_0)
+        return {"eps": eps, "x_0": x_0, "v": ddpm.schedule.velocity(x_0, t, eps), "flow": eps - x_0}[prediction]
+
+    ddpm, x_t = stub_ddpm(oracle, prediction), images(9)[6:]
+    eps_y, eps_null = (ddpm.schedule.predict_eps(x_t, t, x_0) for x_0 in (x_0_y, x_0_null))
+    weight = w.view(-1, 1, 1, 1) if isinstance(w, torch.Tensor) else w
+    want = (1 + weight) * eps_y - weight * eps_null
+    torch.testing.assert_close(ddpm.predict_noise(x_t, t, torch.tensor([1, 2, 3]), w=w), want, rtol=1e-4, atol=1e-4)
 
 
 def test_the_noise_is_gaussian_and_new_for_each_image(stub_ddpm, images, generator, is_standard_normal):
@@ -345,7 +372,7 @@ def test_predict_noise_never_switches_autocast_on(stub_ddpm, images):
 
 
 def test_a_network_in_bfloat16_still_answers_in_the_type_of_the_images(stub_ddpm, images):
-    for prediction in ("eps", "v"):
+    for prediction in PREDICTIONS:
         ddpm = stub_ddpm(lambda x_t, t_over_T, y: x_t.bfloat16(), prediction)
         assert ddpm.predict_noise(images(2), torch.tensor([1, 2]), torch.tensor([1, 2]), w=1.0).dtype == torch.float32
         assert ddpm.loss(images(2), torch.tensor([1, 2])).dtype == torch.float32
@@ -407,7 +434,7 @@ def test_bad_parts_of_a_model_are_refused(tiny_config):
     with pytest.raises(ValueError, match="schedule"):
         DDPM(unet, schedule.alpha_bar)
     with pytest.raises(ValueError, match="prediction"):
-        DDPM(unet, schedule, "x_0")
+        DDPM(unet, schedule, "x_T")
 
 
 def test_the_recommended_model_draws():

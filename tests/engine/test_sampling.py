@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from ddpm_lib import DDPM, NoiseSchedule, guards, precision, sample, sample_steps
+from ddpm_lib import DDPM, NoiseSchedule, guards, load_checkpoint, precision, sample, sample_steps
 from ddpm_lib.sampling import ancestral_step, ddim_step, dpmpp_2m_step, time_steps
 
 M, S = 0.2, 0.15
@@ -233,7 +233,47 @@ def test_the_guess_is_clipped_at_each_step(sampler, stub_ddpm):
     assert all(x_t.abs().max() < 7 for x_t, _ in strip)
 
 
+def euler_step(schedule, x_t, x_0_hat, t, s, z=None):
+    """Flow matching: x_τ moves along u = ε − x_0 from τ(t) to τ(s). Only the scale of x differs from ours."""
+    (signal_t, sigma_t), (signal_s, sigma_s) = schedule.levels(t), schedule.levels(s)
+    x_tau, tau_t, tau_s = x_t / (signal_t + sigma_t), sigma_t / (signal_t + sigma_t), sigma_s / (signal_s + sigma_s)
+    u = (x_t - signal_t * x_0_hat) / sigma_t - x_0_hat
+    return (x_tau + (tau_s - tau_t) * u) * (signal_s + sigma_s)
+
+
+@pytest.mark.parametrize("schedule", [NoiseSchedule.linear(100), NoiseSchedule.cosine(100, shift=1.5)], ids=repr)
+@pytest.mark.parametrize(("t", "s"), [(100, 90), (100, 0), (50, 49), (7, 3), (1, 0)])
+def test_an_euler_step_of_the_flow_is_a_ddim_step(schedule, t, s, images):
+    x_t, x_0_hat, t, s = images(6)[:3].double(), images(6)[3:].double(), torch.full((3,), t), torch.full((3,), s)
+    ddim, euler = (step(schedule, x_t, x_0_hat, t, s) for step in (ddim_step, euler_step))
+    torch.testing.assert_close(euler, ddim, rtol=0, atol=1e-5)
+
+
+def test_the_shipped_weights_walk_as_a_flow():
+    """The same weights, asked for ε by DDIM and for u by Euler steps: the same digits."""
+    ddpm, x_T = load_checkpoint(), torch.randn(10, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    ddim, euler = (sample(ddpm, range(10), sampler=step, steps=8, x_T=x_T) for step in ("ddim", euler_step))
+    torch.testing.assert_close(euler, ddim, rtol=0, atol=0.02)  # bfloat16, where the CPU has it, rounds to 3 digits
+
+
 # ---------------------------------------------------------------------------- diffusers as an oracle
+
+
+def test_whole_chains_of_diffusers_flow_matching(images):
+    diffusers = pytest.importorskip("diffusers")
+    ours = NoiseSchedule.cosine(100, shift=1.0)
+    theirs, times = diffusers.FlowMatchEulerDiscreteScheduler(), time_steps(100, 8)
+    signal, sigma = (level.flatten().double() for level in ours.levels(torch.tensor(times)))
+    theirs.set_timesteps(sigmas=(sigma / (signal + sigma))[:-1].tolist())  # it ends at 0 by itself
+    x_t = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1)).double()
+    x_tau = x_t / (signal[0] + sigma[0])
+    for i, (t, s) in enumerate(pairwise(times)):
+        batch_t, batch_s = torch.full((4,), t), torch.full((4,), s)
+        x_0_hat = (x_t * 0.7).tanh()  # any bounded guess of x_0 will do
+        u = ours.predict_eps(x_t, batch_t, x_0_hat) - x_0_hat
+        x_tau = theirs.step(u, theirs.timesteps[i], x_tau).prev_sample
+        x_t = ddim_step(ours, x_t, x_0_hat, batch_t, batch_s)
+        torch.testing.assert_close(x_tau * (signal[i + 1] + sigma[i + 1]), x_t, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])

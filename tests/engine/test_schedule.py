@@ -89,6 +89,26 @@ def test_shift_lowers_log_snr_by_exactly_that_where_beta_is_not_clipped(shift):
     torch.testing.assert_close(drop, torch.full_like(drop, shift), rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("T", [2, 10, 500, 1000])
+def test_flow_matching_is_a_schedule_by_its_log_snr(T, images):
+    """x_τ = (1−τ)·x_0 + τ·ε is x_t times √((1−τ)² + τ²)."""
+    tau = torch.arange(1, T + 1, dtype=torch.float64) / (T + 1)
+    schedule = NoiseSchedule.from_log_snr(2 * torch.log((1 - tau) / tau))
+    torch.testing.assert_close(schedule.log_snr[1:].double(), 2 * torch.log((1 - tau) / tau), rtol=1e-5, atol=1e-5)
+    t = torch.tensor([1, (T + 1) // 2, T])
+    x_0, eps, tau = images(6)[:3], images(6)[3:], tau[t - 1].view(-1, 1, 1, 1)
+    x_tau = (1 - tau) * x_0 + tau * eps
+    scaled = (((1 - tau) ** 2 + tau**2).sqrt() * schedule.add_noise(x_0, t, eps)).double()
+    torch.testing.assert_close(scaled, x_tau, rtol=1e-5, atol=1e-6)
+
+
+def test_linear_and_cosine_are_schedules_by_their_log_snr():
+    for schedule in SCHEDULES.values():
+        log_alpha_bar = torch.log1p(-schedule.beta[1:].double()).cumsum(0)
+        log_snr = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+        torch.testing.assert_close(NoiseSchedule.from_log_snr(log_snr).beta, schedule.beta, rtol=1e-6, atol=0)
+
+
 def test_the_schedule_is_configuration_and_not_saved_with_the_weights():
     schedule = NoiseSchedule.linear()
     assert schedule.state_dict() == {}
@@ -247,7 +267,39 @@ def test_tables_and_forward_process_of_diffusers(kind, T, images):
     torch.testing.assert_close(ours.velocity(x_0, t, eps), theirs.get_velocity(x_0, eps, t - 1), rtol=1e-4, atol=1e-4)
 
 
+def test_forward_process_of_diffusers_flow_matching(images):
+    diffusers = pytest.importorskip("diffusers")
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=100)
+    tau = theirs.sigmas.flip(0)[:-1].double()  # theirs fall from 1; at 1 there would be no x_0 left, so it is left out
+    ours, t = NoiseSchedule.from_log_snr(2 * torch.log((1 - tau) / tau)), torch.tensor([1, 30, 60, 99])
+    x_0, eps, tau = images(8)[:4], images(8)[4:], tau[t - 1].float().view(-1, 1, 1, 1)
+    x_tau = theirs.scale_noise(x_0, theirs.timesteps.flip(0)[t - 1], eps)
+    scale = ((1 - tau) ** 2 + tau**2).sqrt()
+    torch.testing.assert_close(scale * ours.add_noise(x_0, t, eps), x_tau, rtol=1e-4, atol=1e-5)
+
+
 # ---------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("log_snr", "what"),
+    [
+        ([1.0, 0.0], "log_snr must be a float tensor"),
+        (torch.tensor([1, 0]), "log_snr must be a float tensor"),
+        (torch.tensor([[1.0, 0.0]]), "log_snr must be a float tensor"),
+        (torch.tensor([1.0]), "log_snr must be a float tensor"),
+        (torch.tensor([0.0, 1.0]), "log_snr must be finite and fall"),
+        (torch.tensor([1.0, 1.0, 0.0]), "log_snr must be finite and fall"),
+        (torch.tensor([math.nan, 0.0]), "log_snr must be finite and fall"),
+        (torch.tensor([math.inf, 0.0]), "log_snr must be finite and fall"),
+        (torch.tensor([0.0, -math.inf]), "log_snr must be finite and fall"),
+        (torch.tensor([0.0, -30.0]), "beta of this log_snr must lie in"),  # β_2 = 1 − 2e-13
+        (torch.tensor([800.0, 0.0]).double(), "beta of this log_snr must lie in"),  # β_1 = e^−800
+    ],
+)
+def test_bad_log_snr_is_refused(log_snr, what):
+    with pytest.raises(ValueError, match=f"^{what}"):
+        NoiseSchedule.from_log_snr(log_snr)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def model(prediction="eps", training=False):
         return DDPM(UNet(UNetConfig((4, 8, 8), 8)), NoiseSchedule.cosine(T), prediction).train(training)
 
 
-models = st.builds(model, st.sampled_from(["eps", "v"]), st.booleans())
+models = st.builds(model, st.sampled_from(["eps", "x_0", "v", "flow"]), st.booleans())
 generators = st.builds(seeded, st.integers(0, 99)) | st.none()
 floats = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float32, torch.float64])
 
@@ -207,6 +207,10 @@ CALLS = {
         NoiseSchedule.linear,
         built(T=st.integers(2, 300), beta_1=st.floats(1e-6, 0.1), beta_T=st.floats(1e-6, 0.2)), 5,
     ),
+    "from_log_snr": (
+        NoiseSchedule.from_log_snr,
+        built(log_snr=st.integers(2, 300).map(lambda T: torch.linspace(9, -9, T))), 2,
+    ),
     "cosine": (NoiseSchedule.cosine, built(T=st.integers(2, 300), shift=st.floats(-3, 3)), 5),
     "NoiseSchedule": (
         NoiseSchedule,
@@ -226,7 +230,7 @@ CALLS = {
     "DDPM": (
         DDPM,
         built(unet=st.builds(UNet, st.just(UNetConfig((1, 1, 1), 1))), schedule=schedules,
-              prediction=st.sampled_from(["eps", "v"])), 3,
+              prediction=st.sampled_from(["eps", "x_0", "v", "flow"])), 3,
     ),
     "loss": (
         loss_and_gradient,
