@@ -23,7 +23,7 @@ TO_READ = {
     "schedule": ("schedule.py", [f"NoiseSchedule.{name}" for name in ("__init__", "linear", "cosine", "levels")], []),
     "loss": ("ddpm.py", ["DDPM.loss", "DDPM.errors"], []),
 }
-# The targets of issue 13, and 40 lines more for the schedules and predictions of notebook 10. The guard share is guards / (guards + work).
+# The targets of issue 13, with 40 lines more for what notebook 10 needs. The guard share is guards / (guards + work).
 TARGETS = {"lines": 840, "guard share": 0.125, "sampler": 90, "schedule": 50, "loss": 80}
 
 
