@@ -1,4 +1,4 @@
-"""What the rooms of notebook 09 show: the course's code with a bug in it at work, and what the bug does in numbers."""
+"""What the rooms of notebooks 09 and 10 show: the course's code with a bug in it at work, and what the bug does in numbers."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -63,6 +63,18 @@ ALT = {
     "sign": (
         "Two rows of ten samples, asked for 0 to 9. Right: clear digits. With the bug: ragged shapes, some of "
         "which are not the digit that was asked for."
+    ),
+    "size": (
+        "Two rows of the digits 0 to 9. DDIM: clear digits. Without the size: clear digits too, a little bolder, with "
+        "a stray dot here and there."
+    ),
+    "backwards": (
+        "Two rows of the digits 0 to 9. Right: clear digits. With the bug: a digit can be guessed in most pictures, "
+        "under grain and blotches."
+    ),
+    "clock": (
+        "Two rows of ten samples. Right: the digits 0 to 9. With the bug: the same grid of white dots on black ten "
+        "times, no digit anywhere."
     ),
     "config": (
         "Bars of the number of parameters. Right: each model has as many. With the bug the first has as many as "

@@ -1,7 +1,7 @@
 """The museum of bugs: it finds the line of a bug in ddpm_lib, and gives the file with this line exchanged.
 
-Notebook 09 shows the bugs of data/museum.toml, and its test plants each of them into a copy of the package. Lines are
-compared as syntax trees: indentation, line breaks, quotes, comments and the file of a line don't matter.
+Notebooks 09 and 10 show the bugs of data/museum.toml, and their test plants each of them into a copy of the package.
+Lines are compared as syntax trees: indentation, line breaks, quotes, comments and the file of a line don't matter.
 """
 
 import ast
@@ -23,11 +23,13 @@ LISTED = tomllib.loads((Path(__file__).parent / "data" / "museum.toml").read_tex
 class Bug:
     """A bug that was published, and where it would stand in ddpm_lib.
 
+    notebook: the number of the notebook that has its room.
     old, new: the lines of ddpm_lib, and what the bug makes of them. tests: the names of the tests that catch it.
     shipped: where it was published. file: the path in ddpm_lib, such as "sampling.py". source: that file with the bug.
     """
 
     name: str
+    notebook: str
     old: str
     new: str
     tests: list[str]
@@ -42,7 +44,15 @@ def bugs() -> dict[str, Bug]:
     return {entry["name"]: find(**entry) for entry in LISTED}
 
 
-def find(name: str, old: str, new: str, tests: list[str], shipped: str, sources: dict[str, str] | None = None) -> Bug:
+def find(
+    name: str,
+    notebook: str,
+    old: str,
+    new: str,
+    tests: list[str],
+    shipped: str,
+    sources: dict[str, str] | None = None,
+) -> Bug:
     """The bug of one entry of the list, with its place in ddpm_lib (but not in course/).
 
     sources: dict from file name to text, to search instead. Raises LookupError that says what is nearest, unless the
@@ -62,7 +72,7 @@ def find(name: str, old: str, new: str, tests: list[str], shipped: str, sources:
     there = slice(first.lineno - 1, last.end_lineno)
     old, new = textwrap.dedent("\n".join(lines[there])), textwrap.dedent(new.strip("\n"))
     lines[there] = textwrap.indent(new, " " * first.col_offset).splitlines()
-    return Bug(name, old, new, tests, shipped, file, "\n".join(lines) + "\n")
+    return Bug(name, notebook, old, new, tests, shipped, file, "\n".join(lines) + "\n")
 
 
 @functools.cache

@@ -180,6 +180,16 @@ def test_whatever_the_network_regresses_the_noise_it_means_is_found(prediction, 
     torch.testing.assert_close(ddpm.predict_noise(x_t, t, torch.tensor([1, 2, 3]), w=w), want, rtol=1e-4, atol=1e-4)
 
 
+def test_the_loss_and_the_guess_tell_the_network_the_same_time(stub_ddpm, images):
+    """What the loss has taught the network to read as t, `predict_noise` says to it too: t/T, from nearly 0 up to 1."""
+    ddpm, y = stub_ddpm(), torch.arange(20) % 10
+    t, _ = ddpm.errors(images(20), y)
+    ddpm.predict_noise(images(20), t, y)
+    (_, in_the_loss, _), (_, in_the_guess, _) = ddpm.unet.calls
+    torch.testing.assert_close(in_the_loss, t / 20)
+    torch.testing.assert_close(in_the_guess, t / 20)
+
+
 def test_the_noise_is_gaussian_and_new_for_each_image(stub_ddpm, images, generator, is_standard_normal):
     ddpm = stub_ddpm()
     x_0 = images(1).expand(50, -1, -1, -1)

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from ddpm_lib.course import checks, museum
 
 TESTS = Path(__file__).parents[1]
-NOTEBOOK = TESTS.parent / "notebooks" / "09_museum_of_bugs.ipynb"
+NOTEBOOKS = TESTS.parent / "notebooks"
 every_bug = pytest.mark.parametrize("entry", museum.LISTED, ids=lambda entry: entry["name"])
 
 # Runs in a process of its own, in a folder that holds one copy of the repository's code for each run.
@@ -130,7 +130,7 @@ def f(x, y):
 
 
 def planted(old, new="pass", sources=SOURCES):
-    return museum.find("test", old, new, [], "", sources)
+    return museum.find("test", "09", old, new, [], "", sources)
 
 
 def test_a_line_is_found_whatever_its_indentation_line_breaks_and_comments():
@@ -156,14 +156,20 @@ def test_a_line_that_is_not_there_once_is_named_with_what_is_there():
         planted("return g(x, 'txt')")
 
 
-# ---------------------------------------------------------------------------- the list and the notebook
+# ---------------------------------------------------------------------------- the list and the notebooks
+
+
+def read(number):
+    """The notebook whose name begins with this number."""
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    return nbformat.read(path, 4)
 
 
 def test_there_are_at_least_twelve_bugs_each_complete_and_once():
     assert len(museum.LISTED) >= 12
     assert len({entry["name"] for entry in museum.LISTED}) == len(museum.LISTED)
     for entry in museum.LISTED:
-        assert set(entry) == {"name", "old", "new", "tests", "shipped"}
+        assert set(entry) == {"name", "notebook", "old", "new", "tests", "shipped"}
         assert entry["tests"]
         assert entry["old"] != entry["new"]
 
@@ -177,7 +183,7 @@ def test_the_line_stands_in_the_package_once_and_so_does_each_test(entry):
 
 @every_bug
 def test_the_notebook_shows_the_bug_its_test_and_its_link(entry):
-    notebook = nbformat.read(NOTEBOOK, 4)
+    notebook = read(entry["notebook"])
     text = "\n".join(cell.source for cell in notebook.cells)
     assert f'reveal("{entry["name"]}")' in text
     shown = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
@@ -187,10 +193,12 @@ def test_the_notebook_shows_the_bug_its_test_and_its_link(entry):
         assert entry["shipped"] in text, "the link, to click on"
 
 
-def test_the_notebook_shows_no_bug_that_is_not_listed():
-    text = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells)
-    for call in ("reveal", "planted"):
-        assert set(re.findall(rf'{call}\("([^"]+)"\)', text)) <= {entry["name"] for entry in museum.LISTED}
+@pytest.mark.parametrize("number", sorted({entry["notebook"] for entry in museum.LISTED}))
+def test_the_notebook_shows_no_bug_that_is_not_listed_for_it(number):
+    text = "\n".join(cell.source for cell in read(number).cells)
+    listed = {entry["name"] for entry in museum.LISTED if entry["notebook"] == number}
+    for call in ("reveal", "planted", "suspect"):
+        assert set(re.findall(rf'{call}\("([^"]+)"\)', text)) <= listed
 
 
 # ---------------------------------------------------------------------------- the repairs
