@@ -1,4 +1,4 @@
-"""What the rooms of notebooks 09 and 10 show: the course's code with a bug in it at work, and what the bug does in numbers."""
+"""What the rooms of notebooks 09 and 10 show: the code with a bug in it at work, and what the bug does in numbers."""
 
 import tempfile
 from collections.abc import Callable, Sequence
