@@ -180,6 +180,26 @@ def test_whatever_the_network_regresses_the_noise_it_means_is_found(prediction, 
     torch.testing.assert_close(ddpm.predict_noise(x_t, t, torch.tensor([1, 2, 3]), w=w), want, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("name", "ours"), [("epsilon", "eps"), ("sample", "x_0"), ("v_prediction", "v"), ("flow_prediction", "flow")]
+)
+def test_the_four_predictions_have_these_names_in_diffusers(name, ours, images, stub_ddpm):
+    """The translation page of notebook 10. A last step of theirs, to noise 0, returns the x_0 that the answer means."""
+    diffusers = pytest.importorskip("diffusers")
+    flow = {"use_flow_sigmas": True} if ours == "flow" else {}
+    theirs = diffusers.DPMSolverMultistepScheduler(prediction_type=name, **flow)
+    theirs.set_timesteps(2)
+    theirs.set_begin_index(1)
+    noise = theirs.sigmas[1]
+    signal, sigma = (1 - noise, noise) if flow else (1 / (1 + noise**2).sqrt(), noise / (1 + noise**2).sqrt())
+    x_0, eps = images(6)[:3], images(6)[3:]
+    share_x_0, share_eps = stub_ddpm(prediction=ours)._shares(signal, sigma)
+    answer = share_x_0 * x_0 + share_eps * eps
+    got = theirs.step(answer, theirs.timesteps[1], signal * x_0 + sigma * eps).prev_sample
+    torch.testing.assert_close(got, x_0, rtol=1e-4, atol=1e-4)
+
+
 def test_the_loss_and_the_guess_tell_the_network_the_same_time(stub_ddpm, images):
     """What the loss has taught the network to read as t, `predict_noise` says to it too: t/T, from nearly 0 up to 1."""
     ddpm, y = stub_ddpm(), torch.arange(20) % 10
