@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ddpm_lib.course import names
 from ddpm_lib.course.checks.shared import images
 from ddpm_lib.course.exercise import Verdict, check, judge
-from ddpm_lib.course.names import log_density, noise_in as solved, score as slope  # fmt: skip
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -79,7 +79,7 @@ def noise_in(attempt: Callable) -> Verdict:
         (form(lambda ans, p, q, x, a, s: ans), "that is the answer as it is: it is ε only at p = 0 and q = 1"),
         (form(lambda ans, p, q, x, a, s: x), "that is x_t itself"),
         (
-            lambda *inputs: solved(*inputs).clamp(-1, 1),
+            lambda *inputs: names.noise_in(*inputs).clamp(-1, 1),
             "you clip ε to [−1, 1]: only pictures have such limits, and noise has none",
         ),
         (
@@ -107,7 +107,7 @@ def noise_in(attempt: Callable) -> Verdict:
             "for u": (-1, 1),
         }.get(name, random)
         cases.append((name, p * x_0 + q * eps, p, q, bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, bar))
-    return judge(attempt, solved, mistakes, cases, atol=1e-3)
+    return judge(attempt, names.noise_in, mistakes, cases, atol=1e-3)
 
 
 @check
@@ -115,7 +115,7 @@ def score(attempt: Callable) -> Verdict:
     """attempt(log_density, x (N,), h) → (N,) the slope of log_density at each x, from values h to each side of it."""
 
     def scaled(factor: float) -> Callable:
-        return lambda f, x, h: factor * slope(f, x, h)
+        return lambda f, x, h: factor * names.score(f, x, h)
 
     mistakes = [
         (scaled(2), "that is twice the slope: from x − h to x + h the way is 2h"),
@@ -149,7 +149,7 @@ def score(attempt: Callable) -> Verdict:
         ),
         (lambda f, x, h: f(x), "that is the log-density itself, not its slope"),
         (
-            lambda f, x, h: slope(f, x, h).abs(),
+            lambda f, x, h: names.score(f, x, h).abs(),
             "you lose the direction: left of the nearest top the score is positive, and right of it negative",
         ),
     ]
@@ -165,7 +165,7 @@ def score(attempt: Callable) -> Verdict:
     cases = [
         ("for a Gaussian", parabola, x, 0.25),
         ("for a small h", parabola, x.clone(), 1e-3),
-        *((f"for two classes at t = {t}", log_density(two, t), 1.5 * x, 1e-3) for t in (100, 300, 1000)),
+        *((f"for two classes at t = {t}", names.log_density(two, t), 1.5 * x, 1e-3) for t in (100, 300, 1000)),
         ("at a single x", parabola, x[:1], 0.1),
     ]
-    return judge(attempt, slope, mistakes, cases, rtol=1e-3, atol=1e-3)
+    return judge(attempt, names.score, mistakes, cases, rtol=1e-3, atol=1e-3)
