@@ -164,13 +164,13 @@ def ways_figure(two: TwoClasses, ways: dict[str, Tensor]) -> Figure:
     ways: title → (T + 1, N) paths. The density of x_0 is outlined.
     """
     fig, [row] = plots.figure(9.0, 3.6, columns=2 * len(ways), sharey=True, width_ratios=(3, 1) * len(ways))
-    x, T = torch.linspace(-3, 3, 601, dtype=torch.float64), two.schedule.T
+    x, T = torch.linspace(-3.5, 3.5, 701, dtype=torch.float64), two.schedule.T
     for left, right, (title, paths) in zip(row[::2], row[1::2], ways.items(), strict=True):
         for path in twelve(paths).T:
             left.plot(range(T, -1, -1), path, color=plots.BLUE if path[-1] > 0 else plots.ORANGE, linewidth=1.1)
-        left.set(title=title, xlabel="t", xlim=(T, 0), ylim=(-3, 3), xticks=(T, T // 2, 0))
-        edges = torch.linspace(-3, 3, 61)
-        heights = torch.histc(paths[-1], 60, -3, 3) / (0.1 * paths.shape[1])
+        left.set(title=title, xlabel="t", xlim=(T, 0), ylim=(-3.5, 3.5), xticks=(T, T // 2, 0))
+        edges = torch.linspace(-3.5, 3.5, 71)
+        heights = torch.histc(paths[-1], 70, -3.5, 3.5) / (0.1 * paths.shape[1])
         colors = [plots.BLUE if edge > -0.01 else plots.ORANGE for edge in edges[:-1]]
         right.barh(edges[:-1], heights, 0.1, align="edge", color=colors, alpha=0.45)
         right.plot(density(two, 0, x), x, color=plots.INK, linewidth=1.4, linestyle="--")
