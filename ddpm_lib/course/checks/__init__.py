@@ -30,6 +30,7 @@ from ddpm_lib.course.checks.n09_museum_of_bugs import (
     sampler_test,
     times_test,
 )
+from ddpm_lib.course.checks.n10_names import noise_in, score
 
 __all__ = [
     "acting_interval",
@@ -54,6 +55,7 @@ __all__ = [
     "listens",
     "loss",
     "noise_between",
+    "noise_in",
     "posterior",
     "repaired_average",
     "repaired_config",
@@ -64,6 +66,7 @@ __all__ = [
     "resize_and_concatenate",
     "reverse_loop",
     "sampler_test",
+    "score",
     "second_order_solver",
     "shift_log_snr",
     "smallest_w",
