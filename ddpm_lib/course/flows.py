@@ -168,6 +168,17 @@ def steps_figure(scores: dict[str, list[Scores]], step_counts: Sequence[int], fl
     return plots.small_multiples(step_counts, panels, "Euler steps", True, {"FID"}, references)
 
 
+def steps_table(scores: dict[str, list[Scores]], step_counts: Sequence[int], real: Sequence[float]) -> str:
+    """FID and agreement of each model and number of steps, as lines of text; the FIDs of real digits below."""
+    rows = ["steps" + "".join(f"{name:>26}" for name in scores)]
+    for i, steps in enumerate(step_counts):
+        found = [scores[name][i] for name in scores]
+        rows.append(f"{steps:>5}" + "".join(f"    FID {s.fid:>5.2f}, agreed {s.agreement:.3f}" for s in found))
+    band = f"{len(real)} draws: {min(real):.2f} to {max(real):.2f}"
+    n = next(iter(scores.values()))[0].n
+    return "\n".join([*rows, f"{n} real digits: FID {sum(real) / len(real):.2f} ({band})"])
+
+
 def bend(ddpm: DDPM, labels: Tensor, w: float, steps: int, seed: int) -> float:
     """How far paths are from straight lines: the mean of ‖û − (x_1 − x_0)‖² over τ, divided by that of ‖x_1 − x_0‖².
 
@@ -190,7 +201,7 @@ class GuidedFlow:
     """
 
     def __init__(self, ddpm: DDPM, mix: Callable[[Tensor, Tensor, float], Tensor]):
-        self.ddpm, self.schedule, self.mix = ddpm, ddpm.schedule, mix
+        self.ddpm, self.schedule, self.mix = ddpm.eval(), ddpm.schedule, mix
 
     def predict_u(self, x_t: Tensor, t: Tensor, y: Tensor, w: float) -> Tensor:
         """û = ε̂ − x̂_0, both of the network's answer without guidance: of the label at w = 0, of none at w = −1."""

@@ -5,7 +5,13 @@ answer and with the mistakes that people make. It never raises: it returns a `Ve
 """
 
 from ddpm_lib.course.checks.n00_welcome import rescale
-from ddpm_lib.course.checks.n01_forward_process import add_noise, forward_chain, half_noise_time, shift_log_snr, straight_log_snr
+from ddpm_lib.course.checks.n01_forward_process import (
+    add_noise,
+    forward_chain,
+    half_noise_time,
+    shift_log_snr,
+    straight_log_snr,
+)
 from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, listens, resize_and_concatenate, unet_forward
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, loss, training_times, x_0_from_v
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
@@ -13,7 +19,17 @@ from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_pu
 from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label, whole_morph
 from ddpm_lib.course.checks.n07_fast_sampling import second_order_solver, time_steps, weight_at, x_0_middle
 from ddpm_lib.course.checks.n08_measuring_guidance import choose_w, coverage, fid_infinity, inception_score
-from ddpm_lib.course.checks.n09_museum_of_bugs import dropout_test, guidance_test, repaired_average, repaired_config, repaired_dropout, repaired_step, repaired_times, sampler_test, times_test
+from ddpm_lib.course.checks.n09_museum_of_bugs import (
+    dropout_test,
+    guidance_test,
+    repaired_average,
+    repaired_config,
+    repaired_dropout,
+    repaired_step,
+    repaired_times,
+    sampler_test,
+    times_test,
+)
 from ddpm_lib.course.checks.n10_flow import euler_step, guided_u, log_snr
 
 __all__ = [

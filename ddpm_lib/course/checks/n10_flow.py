@@ -179,8 +179,14 @@ def guided_u(attempt: Callable) -> Verdict:
         return u_null + s * (u_y - u_null)
 
     mistakes = [
-        (lambda u_y, u_null, s: guided(u_y, u_null, 1 + s), "you took s for w: s is 1 + w, so it is already larger by 1"),
-        (lambda u_y, u_null, s: guided(u_y, u_null, s - 1), "you took w = s − 1 for the share of û(y): that is 1 + w, s"),
+        (
+            lambda u_y, u_null, s: guided(u_y, u_null, 1 + s),
+            "you took s for w: s is 1 + w, so it is already larger by 1",
+        ),
+        (
+            lambda u_y, u_null, s: guided(u_y, u_null, s - 1),
+            "you took w = s − 1 for the share of û(y): that is 1 + w, s",
+        ),
         (
             lambda u_y, u_null, s: guided(u_null, u_y, s),
             "the two shares are swapped: s belongs to û(y), and 1 − s to û(∅)",
@@ -190,7 +196,10 @@ def guided_u(attempt: Callable) -> Verdict:
         (lambda u_y, u_null, s: s * u_y, "the branch without a label, û(∅), is missing"),
         (lambda u_y, u_null, s: s * u_y + u_null, "the two shares must add up to 1: s and 1 − s"),
         (lambda u_y, u_null, s: s * u_y + (1 + s) * u_null, "the two shares must add up to 1: s and 1 − s"),
-        (lambda u_y, u_null, s: s * u_y - (1 - s) * u_null, "the sign of the second share is wrong: s and 1 − s, added"),
+        (
+            lambda u_y, u_null, s: s * u_y - (1 - s) * u_null,
+            "the sign of the second share is wrong: s and 1 − s, added",
+        ),
         (lambda u_y, u_null, s: u_y, "that is s = 1 always: the label without guidance"),
         (lambda u_y, u_null, s: u_null, "that is s = 0 always: the label is ignored"),
         (lambda u_y, u_null, s: (u_y + u_null) / 2, "that is the mean of the two, s = 0.5 always"),
