@@ -17,7 +17,7 @@ from ddpm_lib.course import plots
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import Scores, evaluate
-from ddpm_lib.sampling import sample, sample_steps, time_steps
+from ddpm_lib.sampling import sample
 from ddpm_lib.schedule import NoiseSchedule
 
 # ------------------------------------------------------- what the notebook uses until the learner's answers have passed
@@ -147,6 +147,13 @@ def weights_figure(trainings: dict[str, tuple[NoiseSchedule, str]]) -> Figure:
 # ------------------------------------------------------------------------------------------------- walks and guidance
 
 
+def steps_rows(models: dict[str, DDPM], step_counts: Sequence[int], labels: Tensor, x_T: Tensor, w: float) -> Figure:
+    """A digit for each label, in a row for each number of Euler steps and model, all from the same noise x_T."""
+    names = [(n, name) for n in step_counts for name in models]
+    rows = [sample(models[name], labels, w, "ddim", n, x_T=x_T) for n, name in names]
+    return plots.digits(torch.stack(rows), [f"{name}, {n} step{'s' * (n > 1)}" for n, name in names])
+
+
 def score_steps(
     models: dict[str, DDPM], step_counts: Sequence[int], labels: Tensor, w: float, seed: int
 ) -> dict[str, list[Scores]]:
@@ -177,21 +184,6 @@ def steps_table(scores: dict[str, list[Scores]], step_counts: Sequence[int], rea
     band = f"{len(real)} draws: {min(real):.2f} to {max(real):.2f}"
     n = next(iter(scores.values()))[0].n
     return "\n".join([*rows, f"{n} real digits: FID {sum(real) / len(real):.2f} ({band})"])
-
-
-def bend(ddpm: DDPM, labels: Tensor, w: float, steps: int, seed: int) -> float:
-    """How far paths are from straight lines: the mean of ‖û − (x_1 − x_0)‖² over τ, divided by that of ‖x_1 − x_0‖².
-
-    0 is a straight path, on which û never changes (straightness of Liu et al. 2022, section 2.2, made relative).
-    """
-    schedule, x_T = ddpm.schedule, torch.randn(len(labels), 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    film = [(x_T, None), *sample_steps(ddpm, labels, w, "ddim", steps, x_T=x_T)]
-    signal, sigma = (level.flatten() for level in schedule.levels(torch.arange(schedule.T + 1)))
-    tau, straight, off = sigma / (signal + sigma), film[0][0] - film[-1][0], 0.0
-    for (t, s), ((x_t, _), (_, x_0_hat)) in zip(pairwise(time_steps(schedule.T, steps)), pairwise(film), strict=True):
-        u_hat = (x_t - signal[t] * x_0_hat) / sigma[t] - x_0_hat
-        off += float((tau[t] - tau[s]) * (u_hat - straight).square().mean())
-    return off / float(tau[-1] * straight.square().mean())
 
 
 class GuidedFlow:
