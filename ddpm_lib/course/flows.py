@@ -108,8 +108,9 @@ def log_snr_figure(schedules: dict[str, NoiseSchedule]) -> Figure:
     fig, [[axes]] = plots.figure(7.0, 3.0)
     for schedule, color in zip(schedules.values(), plots.COLORS, strict=False):
         axes.plot(torch.arange(1, schedule.T + 1) / schedule.T, schedule.log_snr[1:], color=color)
-    axes.set(xlabel="t/T", ylabel="log-SNR", xlim=(0, 1), ylim=(-17.5, 13))
-    plots.label_ends(axes, 1, {name: float(s.log_snr[-1]) for name, s in schedules.items()}, plots.COLORS)
+    ends = {name: float(schedule.log_snr[-1]) for name, schedule in schedules.items()}
+    axes.set(xlabel="t/T", ylabel="log-SNR", xlim=(0, 1), ylim=(min(ends.values()) - 1, 13))
+    plots.label_ends(axes, 1, ends, plots.COLORS)
     return fig
 
 
@@ -145,13 +146,6 @@ def weights_figure(trainings: dict[str, tuple[NoiseSchedule, str]]) -> Figure:
 
 
 # ------------------------------------------------------------------------------------------------- walks and guidance
-
-
-def steps_rows(models: dict[str, DDPM], step_counts: Sequence[int], labels: Tensor, x_T: Tensor, w: float) -> Figure:
-    """A digit for each label, in a row for each number of Euler steps and model, all from the same noise x_T."""
-    names = [(n, name) for n in step_counts for name in models]
-    rows = [sample(models[name], labels, w, "ddim", n, x_T=x_T) for n, name in names]
-    return plots.digits(torch.stack(rows), [f"{name}, {n} step{'s' * (n > 1)}" for n, name in names])
 
 
 def score_steps(
