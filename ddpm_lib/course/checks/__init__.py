@@ -30,7 +30,7 @@ from ddpm_lib.course.checks.n09_museum_of_bugs import (
     sampler_test,
     times_test,
 )
-from ddpm_lib.course.checks.n10_names import noise_in, score
+from ddpm_lib.course.checks.n10_one_model_many_names import euler_step, guided_u, log_snr, noise_in, score
 
 __all__ = [
     "acting_interval",
@@ -43,16 +43,19 @@ __all__ = [
     "ddim_step",
     "dropout_test",
     "eps_from_v",
+    "euler_step",
     "fid_infinity",
     "forward_chain",
     "guidance_push",
     "guidance_test",
     "guided_noise",
+    "guided_u",
     "half_noise_time",
     "inception_score",
     "label_dropout",
     "label_rows",
     "listens",
+    "log_snr",
     "loss",
     "noise_between",
     "noise_in",
