@@ -117,7 +117,7 @@ def variances_in_numpy(tau):
     return np.log(signal / noise)
 
 
-def number_by_number(tau):
+def log_snr_of_each(tau):
     return [2 * math.log((1 - number) / number) for number in tau.tolist()]
 
 
@@ -176,7 +176,7 @@ def as_ddim(schedule, x_t, x_0_hat, t, s, z):
     return signal * x_0_hat + sigma * schedule.predict_eps(x_t, t, x_0_hat)
 
 
-def picture_by_picture(schedule, x_t, x_0_hat, t, s, z):
+def step_picture_by_picture(schedule, x_t, x_0_hat, t, s, z):
     out = []
     for x, guess, i, j in zip(x_t, x_0_hat, t, s, strict=True):
         (a, b), (c, d) = (
@@ -188,7 +188,7 @@ def picture_by_picture(schedule, x_t, x_0_hat, t, s, z):
     return torch.stack(out)
 
 
-def in_numpy(schedule, x_t, x_0_hat, t, s, z):
+def step_in_numpy(schedule, x_t, x_0_hat, t, s, z):
     (a, b), (c, d) = ([level.numpy() for level in schedule.levels(i)] for i in (t, s))
     x, guess = x_t.numpy(), x_0_hat.numpy()
     u = (x - a * guess) / b - guess
@@ -256,7 +256,7 @@ RIGHT = {
     "log_snr": [
         lambda tau: 2 * torch.log((1 - tau) / tau),
         variances_in_numpy,
-        number_by_number,
+        log_snr_of_each,
         by_the_schedule,
         lambda tau: -2 * torch.logit(tau),
         lambda tau: 2 * (torch.log1p(-tau) - tau.log()),
@@ -268,8 +268,8 @@ RIGHT = {
         by_alpha_bar,
         by_log_snr,
         as_ddim,
-        picture_by_picture,
-        in_numpy,
+        step_picture_by_picture,
+        step_in_numpy,
         ends_weighted,
         lambda schedule, x_t, x_0_hat, t, s, z: step_of()(schedule, x_t.double(), x_0_hat.double(), t, s, z),
     ],
