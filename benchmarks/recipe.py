@@ -25,7 +25,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, load_mnist, sample, train
 from ddpm_lib.course import variants
-from ddpm_lib.course.variants import Variant, built
+from ddpm_lib.course.variants import Variant, built, flow_schedule
 from ddpm_lib.ddpm import label_rows
 from ddpm_lib.evaluation import evaluate
 from ddpm_lib.unet import ResidualBlock
@@ -222,6 +222,7 @@ VARIANTS = variants.VARIANTS | {
     "shift 0.5": shift(0.5),
     "shift 1": shift(1.0),
     "shift 2": shift(2.0),
+    "flow, shift 1.5": Variant(built(schedule=partial(flow_schedule, 1.5), prediction="flow")),
     "batch 16": configured(batch_size=16),
     "batch 64": configured(batch_size=64),
     "batch 128": configured(batch_size=128),

@@ -64,9 +64,23 @@ def built(
     return build
 
 
+def flow_log_snr(T: int = 500) -> Tensor:
+    """2·log((1−τ)/τ) at τ = t/(T+1), t = 1 … T: flow matching's x_τ = (1−τ)·x_0 + τ·ε as a schedule, (T,) float64."""
+    tau = torch.arange(1, T + 1, dtype=torch.float64) / (T + 1)
+    return 2 * torch.log((1 - tau) / tau)
+
+
+def flow_schedule(shift: float = 0.0) -> NoiseSchedule:
+    """Flow matching's schedule. shift: as in `NoiseSchedule.cosine`, log-SNR is lowered by it."""
+    return NoiseSchedule.from_log_snr(flow_log_snr() - shift)
+
+
 VARIANTS = {
     "recommended": Variant(),
     "eps": Variant(built(prediction="eps")),  # the network regresses ε instead of v
+    "flow": Variant(
+        built(schedule=flow_schedule, prediction="flow")
+    ),  # flow matching: u = ε − x_0, on its own schedule
     "p_uncond 0": Variant(config={"p_uncond": 0.0}),  # no label is dropped: "no label" is never learned
     "p_uncond 0.3": Variant(config={"p_uncond": 0.3}),
     "linear schedule": Variant(built(schedule=NoiseSchedule.linear)),
