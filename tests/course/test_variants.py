@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm_lib import DDPM, TrainConfig, train
-from ddpm_lib.course.variants import VARIANTS
+from ddpm_lib.course.variants import VARIANTS, flow_schedule
 
 
 @pytest.fixture
@@ -54,3 +54,26 @@ def test_the_network_isnt_told_what_the_variant_says(build):
             early, late = unet(x, torch.full((2,), 0.1), y), unet(x, torch.full((2,), 0.9), y)
             assert torch.equal(early, late)
             assert torch.equal(early, unet(x, torch.full((2,), 0.1), y.flip(0))) != hears_y
+
+
+def test_the_flow_has_its_own_schedule(build):
+    """Up to a scale of x, x_τ = (1−τ)·x_0 + τ·ε: the ratio of the two levels is (1−τ)/τ."""
+    signal, sigma = build("flow").schedule.levels(torch.arange(1, 501))
+    tau = torch.arange(1, 501) / 501
+    torch.testing.assert_close((sigma / (signal + sigma)).flatten(), tau)
+    torch.testing.assert_close(flow_schedule(1.5).log_snr[1:], build("flow").schedule.log_snr[1:] - 1.5)
+
+
+def test_the_flow_weights_an_error_in_x_0_as_v_on_the_cosine_that_is_not_shifted(build):
+    """The mean of a loss over t is an integral over log-SNR λ: of e^(λ/2) times the error of x̂_0, for both.
+
+    An error e of x̂_0 is an error of −√ᾱ/√(1−ᾱ)·e in ε̂, and so one in the target; its square is the weight.
+    """
+    for name, factor in (("flow", 1 / 2), ("cosine, not shifted", 1 / torch.pi)):
+        ddpm, t = build(name), torch.arange(26, 476)  # at the ends, one step of t is a long way in λ
+        log_snr = ddpm.schedule.log_snr.double()
+        signal, sigma = (level.flatten().double() for level in ddpm.schedule.levels(t))
+        share_x_0, share_eps = {"flow": (-1, 1), "v": (-sigma, signal)}[ddpm.prediction]
+        weight = (share_x_0 - share_eps * signal / sigma) ** 2
+        density = 2 / (log_snr[t - 1] - log_snr[t + 1]) / ddpm.schedule.T  # of λ, where t is uniform
+        torch.testing.assert_close(weight * density, factor * (log_snr[t] / 2).exp(), rtol=0.02, atol=0)
