@@ -78,13 +78,11 @@ def flow_schedule(shift: float = 0.0) -> NoiseSchedule:
 VARIANTS = {
     "recommended": Variant(),
     "eps": Variant(built(prediction="eps")),  # the network regresses ε instead of v
-    "flow": Variant(
-        built(schedule=flow_schedule, prediction="flow")
-    ),  # flow matching: u = ε − x_0, on its own schedule
     "p_uncond 0": Variant(config={"p_uncond": 0.0}),  # no label is dropped: "no label" is never learned
     "p_uncond 0.3": Variant(config={"p_uncond": 0.3}),
     "linear schedule": Variant(built(schedule=NoiseSchedule.linear)),
     "cosine, not shifted": Variant(built(schedule=NoiseSchedule.cosine)),
+    "flow": Variant(built(schedule=flow_schedule, prediction="flow")),  # flow matching: u = ε − x_0 and its schedule
     "EMA off": Variant(weights="raw"),  # the weights of the optimizer are scored, not their average
     "no t": Variant(built(NotTold)),
     "no embeddings": Variant(built(functools.partial(NotTold, hears_y=False))),
