@@ -64,15 +64,10 @@ def built(
     return build
 
 
-def flow_log_snr(T: int = 500) -> Tensor:
-    """2·log((1−τ)/τ) at τ = t/(T+1), t = 1 … T: flow matching's x_τ = (1−τ)·x_0 + τ·ε as a schedule, (T,) float64."""
+def flow_schedule(T: int = 500) -> NoiseSchedule:
+    """Flow matching's x_τ = (1−τ)·x_0 + τ·ε, up to its scale: log-SNR 2·log((1−τ)/τ) at τ = t/(T+1), t = 1 … T."""
     tau = torch.arange(1, T + 1, dtype=torch.float64) / (T + 1)
-    return 2 * torch.log((1 - tau) / tau)
-
-
-def flow_schedule(shift: float = 0.0) -> NoiseSchedule:
-    """Flow matching's schedule. shift: as in `NoiseSchedule.cosine`, log-SNR is lowered by it."""
-    return NoiseSchedule.from_log_snr(flow_log_snr() - shift)
+    return NoiseSchedule.from_log_snr(2 * torch.log((1 - tau) / tau))
 
 
 VARIANTS = {

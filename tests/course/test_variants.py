@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm_lib import DDPM, TrainConfig, train
-from ddpm_lib.course.variants import VARIANTS, flow_schedule
+from ddpm_lib.course.variants import VARIANTS
 
 
 @pytest.fixture
@@ -61,7 +61,6 @@ def test_the_flow_has_its_own_schedule(build):
     signal, sigma = build("flow").schedule.levels(torch.arange(1, 501))
     tau = torch.arange(1, 501) / 501
     torch.testing.assert_close((sigma / (signal + sigma)).flatten(), tau)
-    torch.testing.assert_close(flow_schedule(1.5).log_snr[1:], build("flow").schedule.log_snr[1:] - 1.5)
 
 
 def test_the_flow_weights_an_error_in_x_0_as_v_on_the_cosine_that_is_not_shifted(build):
