@@ -2,8 +2,9 @@
 
     python tools/sweep.py w_sweep run [NAME...]       execute the points that are missing; no NAME is all of them
     python tools/sweep.py w_sweep list                their names, one a line
-    python tools/sweep.py w_sweep gather              w_sweep.csv and .json (provenance) of
-                                                     ddpm_lib/course/data/, and figures/w_sweep.png
+    python tools/sweep.py w_sweep gather [NAME...]    w_sweep.csv and .json (provenance) of
+                                                     ddpm_lib/course/data/, and figures/w_sweep.png;
+                                                     with names, only these points are added to the table
     python tools/sweep.py w_sweep store               refresh the stored outputs of the notebook itself
 
 what_mattered has the same commands. `make sweep` and `make variants` list, run with two processes and gather.
@@ -16,6 +17,7 @@ machines may work in that folder, and after any stop the same command goes on.
 """
 
 import argparse
+import csv
 import hashlib
 import itertools
 import json
@@ -146,10 +148,12 @@ def run(grid: str, name: str, parameters: dict) -> None:
     print(f"{name}: {seconds:.0f} s", flush=True)
 
 
-def gather(grid: str, names: list[str], command: str) -> list[dict]:
+def gather(grid: str, names: list[str], command: str, add: bool = False) -> list[dict]:
     """Write GRID.csv with the rows of all points, sorted, and GRID.json with where they come from, for the notebooks.
 
-    Exits, and writes nothing, where a point is missing or damaged.
+    add: the rows that are there stay as they are, so that a new variant needs no old point again. Whether the code
+    still gives their scores is for you to see: execute one old point, too.
+    Returns the rows of the table. Exits, and writes nothing, where a point is missing or damaged, or there already.
     """
     rows, provenance, missing = [], [], []
     for name in names:
@@ -162,8 +166,6 @@ def gather(grid: str, names: list[str], command: str) -> list[dict]:
         provenance.append(origin)
     if missing:
         sys.exit("\n".join([f"{len(missing)} of {len(names)} points are missing; run again:", *missing]))
-    rows.sort(key=sort_key)
-    tables.write_table(DATA / f"{grid}.csv", rows)
     said = {
         "command": command,
         "points": len(names),
@@ -172,9 +174,28 @@ def gather(grid: str, names: list[str], command: str) -> list[dict]:
         "machines": sorted({origin["machine"] for origin in provenance}),
         "seconds": round(sum(origin["seconds"] for origin in provenance)),  # the sum over all points
     }
-    write_atomically(DATA / f"{grid}.json", (json.dumps(said, indent=1) + "\n").encode())
-    print(f"{len(rows)} rows of {len(names)} points: {DATA / f'{grid}.csv'}")
-    return rows
+    table, origins = DATA / f"{grid}.csv", DATA / f"{grid}.json"
+    by_place = {sort_key(row): row for row in rows}
+    if add:
+        # The old rows are kept as text: read as numbers and written again, "0" would become "0.0".
+        texts = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+        stored = dict(zip(map(sort_key, tables.read_table(table)), texts, strict=True))
+        if stored.keys() & by_place.keys():
+            sys.exit(f"{table} has rows of these points already")
+        by_place |= stored
+        before = json.loads(origins.read_text(encoding="utf-8"))
+        said = {key: _both(before[key], value) for key, value in said.items()}
+    tables.write_table(table, [by_place[place] for place in sorted(by_place)])
+    write_atomically(origins, (json.dumps(said, indent=1) + "\n").encode())
+    print(f"{len(by_place)} rows of {said['points']} points: {table}")
+    return tables.read_table(table)
+
+
+def _both(before: list | int | str, value: list | int | str) -> list | int | str:
+    """What is said of the old points and of the new, for all of them: the sum, all items, or one after the other."""
+    if isinstance(value, str):
+        return f"{before}; {value}"
+    return sorted({*before, *value}) if isinstance(value, list) else before + value
 
 
 def sort_key(row: dict) -> tuple:
@@ -217,7 +238,7 @@ def sweep_figure(rows: list[dict]):
                     curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
     for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # the side where the panel is empty
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
-        text, at = f"{max(row['n'] for row in rows):,} real digits", (max(weights), real[name])
+        text, at = f"{max(row['n'] for row in rows):,.0f} real digits", (max(weights), real[name])
         axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")
         axes.set(xlabel="guidance weight w")
     curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
@@ -264,7 +285,8 @@ def main() -> None:
 
     if arguments.command == "gather":
         options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
-        rows = gather(grid, list(known), " ".join(["tools/sweep.py", grid, *options]))
+        words = ["tools/sweep.py", grid, *options, *["gather", *arguments.names] * bool(arguments.names)]
+        rows = gather(grid, arguments.names or list(known), " ".join(words), add=bool(arguments.names))
         if grid == "w_sweep":
             write_atomically(FIGURES / "w_sweep.png", plots.png(sweep_figure(rows)))
         return None

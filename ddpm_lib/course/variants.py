@@ -64,6 +64,12 @@ def built(
     return build
 
 
+def flow_schedule(T: int = 500) -> NoiseSchedule:
+    """Flow matching's x_τ = (1−τ)·x_0 + τ·ε, up to its scale: log-SNR 2·log((1−τ)/τ) at τ = t/(T+1), t = 1 … T."""
+    tau = torch.arange(1, T + 1, dtype=torch.float64) / (T + 1)
+    return NoiseSchedule.from_log_snr(2 * torch.log((1 - tau) / tau))
+
+
 VARIANTS = {
     "recommended": Variant(),
     "eps": Variant(built(prediction="eps")),  # the network regresses ε instead of v
@@ -71,6 +77,7 @@ VARIANTS = {
     "p_uncond 0.3": Variant(config={"p_uncond": 0.3}),
     "linear schedule": Variant(built(schedule=NoiseSchedule.linear)),
     "cosine, not shifted": Variant(built(schedule=NoiseSchedule.cosine)),
+    "flow": Variant(built(schedule=flow_schedule, prediction="flow")),  # flow matching: u = ε − x_0 and its schedule
     "EMA off": Variant(weights="raw"),  # the weights of the optimizer are scored, not their average
     "no t": Variant(built(NotTold)),
     "no embeddings": Variant(built(functools.partial(NotTold, hears_y=False))),

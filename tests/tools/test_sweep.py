@@ -313,6 +313,33 @@ def test_gather_sorts_variants_as_they_are_listed(folder):
     assert [(row["seed"], row["w"]) for row in rows[:4]] == [(0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0)]
 
 
+def test_named_points_are_added_to_the_table_that_is_there(folder, executed, grid, monkeypatch, capsys):
+    *old, new = grid
+    for name in grid:
+        sweep.run("w_sweep", name, grid[name])
+    sweep.gather("w_sweep", list(grid), "all of them")
+    at_once = (sweep.DATA / "w_sweep.csv").read_bytes()
+    sweep.gather("w_sweep", old, "the old ones")
+    for name in old:
+        (folder / f"{name}.json").unlink()
+    (folder / f"{new}.json").write_text((folder / f"{new}.json").read_text().replace("2026-11-24", "2026-11-25"))
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "gather", new])
+    sweep.main()
+    assert (sweep.DATA / "w_sweep.csv").read_bytes() == at_once
+    said = json.loads((sweep.DATA / "w_sweep.json").read_text())
+    assert said == {
+        "command": f"the old ones; tools/sweep.py w_sweep gather {new}",
+        "points": len(grid),
+        "commits": [sweep.commit()],
+        "dates": ["2026-11-24", "2026-11-25"],
+        "machines": ["a machine"],
+        "seconds": 2 * len(grid),
+    }
+    with pytest.raises(SystemExit, match="already"):
+        sweep.main()
+    assert (sweep.DATA / "w_sweep.csv").read_bytes() == at_once
+
+
 def test_the_figure_has_a_curve_for_each_sampler_and_the_floors():
     def row(sampler, w, seed, fid):
         scores = {"fid": fid, "fid_low": fid - 0.3, "fid_high": fid + 0.1}
