@@ -25,7 +25,8 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, load_mnist, sample, train
 from ddpm_lib.course import variants
-from ddpm_lib.course.variants import Variant, built, flow_schedule
+from ddpm_lib.course.flows import flow_schedule
+from ddpm_lib.course.variants import Variant, built
 from ddpm_lib.ddpm import label_rows
 from ddpm_lib.evaluation import evaluate
 from ddpm_lib.unet import ResidualBlock

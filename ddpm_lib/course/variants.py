@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ddpm_lib.course.flows import flow_schedule
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -62,12 +63,6 @@ def built(
         return DDPM(unet, schedule() if schedule else ddpm.schedule, prediction or ddpm.prediction)
 
     return build
-
-
-def flow_schedule(T: int = 500) -> NoiseSchedule:
-    """Flow matching's x_τ = (1−τ)·x_0 + τ·ε, up to its scale: log-SNR 2·log((1−τ)/τ) at τ = t/(T+1), t = 1 … T."""
-    tau = torch.arange(1, T + 1, dtype=torch.float64) / (T + 1)
-    return NoiseSchedule.from_log_snr(2 * torch.log((1 - tau) / tau))
 
 
 VARIANTS = {
