@@ -1,6 +1,6 @@
 """The table of `make variants` for notebook 08: the scores of each variant of the recipe, as text and as a figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -14,10 +14,10 @@ COLUMNS = (("FID", "fid", 0), ("FID", "fid", 1), ("agreement", "agreement", 0), 
 class VariantTable:
     """Its text has the lowest and the highest seed of each score."""
 
-    def __init__(self, path: str | Path | None = None):
-        """path: of a table that `make variants` wrote; None is the shipped one."""
+    def __init__(self, path: str | Path | None = None, names: Sequence[str] | None = None):
+        """path: of a table that `make variants` wrote; None is the shipped one. names: its variants; None is all."""
         self.rows = read_table(path or WHAT_MATTERED)
-        self.names = list(dict.fromkeys(row["variant"] for row in self.rows))
+        self.names = names or list(dict.fromkeys(row["variant"] for row in self.rows))
 
     def values(self, name: str, score: str | Callable[[dict], float], w: float) -> list[float]:
         """A score of a variant at w, one for each seed. score: a column, or a function of a row."""
