@@ -64,10 +64,6 @@ ALT = {
         "Two rows of ten samples, asked for 0 to 9. Right: clear digits. With the bug: ragged shapes, some of "
         "which are not the digit that was asked for."
     ),
-    "size": (
-        "Two rows of the digits 0 to 9. DDIM: clear digits. Without the size: clear digits too, a little bolder, with "
-        "a stray dot here and there."
-    ),
     "backwards": (
         "Two rows of the digits 0 to 9. Right: clear digits. With the bug: a digit can be guessed in most pictures, "
         "under grain and blotches."
