@@ -254,6 +254,15 @@ def noised(name: str, x: Tensor, t: Tensor, T: int, **alike: Tensor) -> Tensor:
 
 
 @guard
+def halving(name: str, value: Sequence[int]) -> tuple[int, ...]:
+    """One or more integers ≥ 1, each half of the one before, as a tuple."""
+    counts = tuple(value) if isinstance(value, list | tuple) else ()
+    if not counts or not all(is_count(n) for n in counts) or any(n != 2 * half for n, half in pairwise(counts)):
+        raise ValueError(f"{name} must be integers ≥ 1, each half of the one before, got {value!r:.60}")
+    return tuple(int(n) for n in counts)
+
+
+@guard
 def earlier(name: str, s: Tensor, t: Tensor) -> Tensor:
     """Times s (B,) with 0 ≤ s < t."""
     if not isinstance(s, Tensor) or s.dtype != torch.long or s.shape != t.shape or (s < 0).any() or (s >= t).any():

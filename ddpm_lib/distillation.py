@@ -1,0 +1,189 @@
+"""Distillation: a student whose one step reaches where two steps of its teacher arrive, and which hears w itself.
+
+Shapes    B batch
+Time      a stage teaches the student for n steps; its teacher takes two steps, t → m → s, where the student takes one
+Images    in [−1, 1]
+Sources   progressive distillation: Salimans & Ho 2022, arXiv:2202.00512, algorithm 2 · w as an input: Meng et al.
+          2022, arXiv:2210.03142, section 3 · one answer for every time: Song et al. 2023, arXiv:2303.01469
+"""
+
+import copy
+import dataclasses
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from ddpm_lib import guards
+from ddpm_lib.ddpm import DDPM, draw, label_rows
+from ddpm_lib.precision import best_device
+from ddpm_lib.sampling import ddim_step, time_steps
+from ddpm_lib.training import TrainConfig, TrainRecord, train
+from ddpm_lib.unet import UNet
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillConfig(TrainConfig):
+    """How to distil: a `TrainConfig` whose budget the stages share, in parts of 1 : 2 : 3 …, as later ones are harder.
+
+    stages: integers ≥ 1, each half of the one before: the number of steps that each stage teaches the student. The
+    first teacher takes twice as many steps as the first student, and each student is the next stage's teacher.
+    elsewhere: share of the images, in [0, 1], that are noised to any time of the first stage and not only to those that
+    a sampler with this stage's steps visits. At 0 the student can be sampled with the last of stages only. Raises
+    ValueError.
+    """
+
+    batch_size: int = 64
+    lr: float = 2e-3
+    stages: tuple[int, ...] = (8, 4, 2, 1)
+    elsewhere: float = 0.4
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "stages", guards.halving("stages", self.stages))
+        guards.within("elsewhere", self.elsewhere, "[0, 1]")
+
+    def share(self, stage: int) -> float:
+        """The share of the budget that the stages before this one spend; stage counts from 0."""
+        return stage * (stage + 1) / (len(self.stages) * (len(self.stages) + 1))
+
+    def of_stage(self, stage: int) -> TrainConfig:
+        """The config of one stage, of at least one step; stage counts from 0."""
+        common = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)}
+        share = self.share(stage + 1) - self.share(stage)
+        steps, seconds = self.steps and max(1, round(share * self.steps)), self.seconds and share * self.seconds
+        return TrainConfig(**common | {"steps": steps, "seconds": seconds})
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillRecord(TrainRecord):
+    """What `distill` yields: the `TrainRecord` of a stage, where ema is the student.
+
+    sampler_steps: for how many steps this stage teaches the student. progress: in [0, 1], of all stages together.
+    """
+
+    sampler_steps: int
+    progress: float
+
+
+def student_of(teacher: DDPM, w_max: float = 4.0) -> DDPM:
+    """A DDPM that hears w in −1 … w_max and, before it learns, answers to every w as teacher does to w = 0.
+
+    teacher: DDPM with a UNet that doesn't hear w; it stays as it is. w_max: finite number > 0. Raises ValueError.
+    """
+    guards.instance("teacher", teacher, DDPM, "a DDPM with a UNet")
+    guards.instance("teacher", teacher.unet, UNet, "a DDPM with a UNet")
+    guards.choice("teacher's w_max", teacher.w_max, (0.0,))
+    config = dataclasses.replace(teacher.unet.config, w_max=guards.finite("w_max", w_max, above=0))
+    weights = {name: tensor.detach().clone() for name, tensor in teacher.unet.state_dict().items()}
+    # Both MLPs read one number. What the bottleneck makes of w begins at 0 and is learned.
+    weights |= {n.replace("time", "guidance"): w.clone() for n, w in weights.items() if n.startswith("time_mlp.")}
+    reads = "bottleneck.0.0.weight"  # (C, C + 2E, 1, 1) → (C, C + 3E, 1, 1)
+    weights[reads] = F.pad(weights[reads], (0, 0, 0, 0, 0, config.embedding_width))
+    with torch.device("meta"):  # no weights are drawn
+        unet = UNet(config)
+    unet.load_state_dict(weights, assign=True)
+    return DDPM(unet.to(memory_format=unet.memory_format), copy.deepcopy(teacher.schedule), teacher.prediction)
+
+
+def distill(
+    teacher: DDPM,
+    train_set: TensorDataset,
+    config: DistillConfig,
+    student: DDPM | None = None,
+    generator: torch.Generator | None = None,
+    device: torch.device | None = None,
+    resume: str | os.PathLike | None = None,
+) -> Iterator[DistillRecord]:
+    """Distil teacher into a student in stages; yield a `DistillRecord` per optimizer step until the budget is spent.
+
+    teacher: a DDPM, or an object with `predict_noise` and `schedule`, such as an exact denoiser; it stays as it is.
+    student: a DDPM with the teacher's schedule; as in `train` it holds the averaged weights after every step. None is
+    `student_of(teacher)`. If it doesn't hear w, it is taught for w = 0.
+    resume: path of a snapshot; each stage writes its own, with its number of steps at the end of the name.
+    train_set, generator, device: as in `train`, as is all that is said there of budgets and snapshots. Raises
+    ValueError at the call, before any work, and where T has fewer steps than the first teacher needs.
+    """
+    guards.denoiser("teacher", teacher)
+    guards.instance("config", config, DistillConfig, "a DistillConfig")
+    student = student_of(teacher) if student is None else guards.instance("student", student, DDPM, "a DDPM")
+    guards.picture_set("train_set", train_set, student.num_classes, least=1)
+    guards.count("the first of config's stages", config.stages[0], most=teacher.schedule.T // 2)
+    snapshot = None if resume is None else guards.path("resume", resume)
+    guards.generator_or_none("generator", generator)
+    device = torch.device(device or best_device())
+
+    def steps() -> Iterator[DistillRecord]:
+        # The losses draw from the generator that train has: its snapshots then hold all that is random.
+        source = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        told_by = copy.deepcopy(teacher).to(device).eval() if isinstance(teacher, nn.Module) else teacher
+        for i, n in enumerate(config.stages):
+            stage, before, share = config.of_stage(i), config.share(i), config.share(i + 1) - config.share(i)
+            loss = partial(step_loss, told_by, config=config, n=n, generator=source)
+            path = snapshot and f"{snapshot}.{n}"
+            for record in train(student, train_set, stage, source, device=device, resume=path, loss=loss):
+                progress = before + share * min(1, stage.progress(record.step, record.seconds))
+                yield DistillRecord(**vars(record), sampler_steps=n, progress=progress)
+            told_by = copy.deepcopy(student).eval()
+
+    return steps()
+
+
+def step_loss(
+    teacher: DDPM,
+    student: DDPM,
+    x_0: Tensor,
+    y: Tensor,
+    config: DistillConfig,
+    n: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """E ‖x̃ − x̂_0‖²/(1−ᾱ_t): how far student's one step is from teacher's two steps, a scalar.
+
+    1/(1−ᾱ_t) = 1 + SNR makes it the error of v (Salimans & Ho, section 4): at t = T, where x_t says nothing of ε, it
+    still counts as 1, and where little noise is left, what is wrong with x̂_0 counts more.
+
+    x_0: (B, 1, 28, 28) in [−1, 1]. y: (B,) integer labels or (B, K) rows. n: the student's steps, one of config.stages.
+    """
+    times = torch.tensor(time_steps(student.schedule.T, 2 * config.stages[0]), device=x_0.device)
+    stride, batch = config.stages[0] // n, (len(x_0),)  # the teacher's step is so many of these times long
+    visited = 2 * stride * (draw(torch.rand, batch, generator) * n).long()
+    anywhere = 2 * (draw(torch.rand, batch, generator) * config.stages[0]).long()
+    at = torch.where(draw(torch.rand, batch, generator) < config.elsewhere, anywhere, visited).to(x_0.device)
+    t, m, s = (times[(at + i * stride).clamp(max=len(times) - 1)] for i in range(3))
+    eps = draw(torch.randn, x_0.shape, generator).to(x_0)
+    keep = draw(torch.rand, (len(x_0), 1), generator).to(x_0) >= config.p_uncond
+    w = draw(torch.rand, batch, generator).to(x_0) * (student.w_max + 1) - 1 if student.w_max else 0.0
+    with guards.inside():
+        y = label_rows(y, student.num_classes).to(x_0) * keep
+        x_t = student.schedule.add_noise(x_0, t, eps)
+        with torch.no_grad():
+            target = two_steps(teacher, x_t, t, m, s, y, w)
+        x_0_hat = student.schedule.predict_x_0(x_t, t, student.predict_noise(x_t, t, y, w=w))
+        _, sigma = student.schedule.levels(t)
+    return ((target - x_0_hat) / sigma).square().mean()
+
+
+def two_steps(teacher: DDPM, x_t: Tensor, t: Tensor, m: Tensor, s: Tensor, y: Tensor, w: float | Tensor) -> Tensor:
+    """x̃: the guess of x_0 with which one DDIM step t → s arrives at the x_s of teacher's two, t → m → s.
+
+    x̃ = (x_s − σ_s/σ_t·x_t)/(√ᾱ_s − σ_s/σ_t·√ᾱ_t) with σ = √(1−ᾱ) (Salimans & Ho, algorithm 2). That is the mean of
+    teacher's two guesses, where the first weighs (r_m − r_t)/(r_s − r_t) with r = √SNR: so x̃ is in [−1, 1] as they are.
+
+    x_t: (B, 1, 28, 28) float. t, m, s: (B,) long, T ≥ t > m ≥ s ≥ 0; where m = 0, the first step has arrived.
+    y, w: as `predict_noise` takes them. teacher's guesses are clipped to [−1, 1], as `sample` clips them.
+    """
+    schedule = teacher.schedule
+
+    def guess(x: Tensor, t: Tensor) -> Tensor:
+        return schedule.predict_x_0(x, t, teacher.predict_noise(x, t, y, w=w)).clamp(-1, 1)
+
+    first = guess(x_t, t)
+    second = guess(ddim_step(schedule, x_t, first, t, m), m.clamp(min=1))
+    r_t, r_m, r_s = ((schedule.log_snr[i] / 2).exp().view(-1, 1, 1, 1) for i in (t, m, s))
+    share = torch.where(m.view(-1, 1, 1, 1) > 0, (r_m - r_t) / (r_s - r_t), 1.0)
+    return share * first + (1 - share) * second
