@@ -1,16 +1,15 @@
 """Distillation: a student whose one step reaches where two steps of its teacher arrive, and which hears w itself.
 
-Shapes    B batch
 Time      a stage teaches the student for n steps; its teacher takes two steps, t → m → s, where the student takes one
 Images    in [−1, 1]
 Sources   progressive distillation: Salimans & Ho 2022, arXiv:2202.00512, algorithm 2 · w as an input: Meng et al.
-          2022, arXiv:2210.03142, section 3 · one answer for every time: Song et al. 2023, arXiv:2303.01469
+          2022, arXiv:2210.03142, section 3 · an answer at any time: Song et al. 2023, arXiv:2303.01469
 """
 
 import copy
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -31,10 +30,9 @@ class DistillConfig(TrainConfig):
     """How to distil: a `TrainConfig` whose budget the stages share, in parts of 1 : 2 : 3 …, as later ones are harder.
 
     stages: integers ≥ 1, each half of the one before: the number of steps that each stage teaches the student. The
-    first teacher takes twice as many steps as the first student, and each student is the next stage's teacher.
-    elsewhere: share of the images, in [0, 1], that are noised to any time of the first stage and not only to those that
-    a sampler with this stage's steps visits. At 0 the student can be sampled with the last of stages only. Raises
-    ValueError.
+    first teacher takes twice as many as the first student, and each student is the next stage's teacher.
+    elsewhere: share in [0, 1] of the images that are noised to any time of the first stage, not only to those that
+    this stage's steps visit; at 0 the student serves for the last of stages alone. Raises ValueError.
     """
 
     batch_size: int = 64
@@ -47,27 +45,21 @@ class DistillConfig(TrainConfig):
         object.__setattr__(self, "stages", guards.halving("stages", self.stages))
         guards.within("elsewhere", self.elsewhere, "[0, 1]")
 
-    def share(self, stage: int) -> float:
-        """The share of the budget that the stages before this one spend; stage counts from 0."""
-        return stage * (stage + 1) / (len(self.stages) * (len(self.stages) + 1))
-
-    def of_stage(self, stage: int) -> TrainConfig:
-        """The config of one stage, of at least one step; stage counts from 0."""
-        common = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)}
-        share = self.share(stage + 1) - self.share(stage)
-        steps, seconds = self.steps and max(1, round(share * self.steps)), self.seconds and share * self.seconds
-        return TrainConfig(**common | {"steps": steps, "seconds": seconds})
+    def of_stage(self, stage: int) -> "DistillConfig":
+        """The config with one stage's part of the budget, at least one step; stage counts from 1."""
+        part = stage / sum(range(len(self.stages) + 1))
+        steps, seconds = self.steps and max(1, round(part * self.steps)), self.seconds and part * self.seconds
+        return dataclasses.replace(self, steps=steps, seconds=seconds)
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillRecord(TrainRecord):
-    """What `distill` yields: the `TrainRecord` of a stage, where ema is the student.
+    """What `distill` yields: the `TrainRecord` of a stage, whose step counts from 1, and where ema is the student.
 
-    sampler_steps: for how many steps this stage teaches the student. progress: in [0, 1], of all stages together.
+    sampler_steps: for how many steps this stage teaches the student.
     """
 
     sampler_steps: int
-    progress: float
 
 
 def student_of(teacher: DDPM, w_max: float = 4.0) -> DDPM:
@@ -80,10 +72,10 @@ def student_of(teacher: DDPM, w_max: float = 4.0) -> DDPM:
     guards.choice("teacher's w_max", teacher.w_max, (0.0,))
     config = dataclasses.replace(teacher.unet.config, w_max=guards.finite("w_max", w_max, above=0))
     weights = {name: tensor.detach().clone() for name, tensor in teacher.unet.state_dict().items()}
-    # Both MLPs read one number. What the bottleneck makes of w begins at 0 and is learned.
+    # The new MLP begins as a copy of time_mlp, which reads one number, too; the bottleneck begins without hearing it.
     weights |= {n.replace("time", "guidance"): w.clone() for n, w in weights.items() if n.startswith("time_mlp.")}
-    reads = "bottleneck.0.0.weight"  # (C, C + 2E, 1, 1) → (C, C + 3E, 1, 1)
-    weights[reads] = F.pad(weights[reads], (0, 0, 0, 0, 0, config.embedding_width))
+    hears = "bottleneck.0.0.weight"  # (C, C + 2E, 1, 1) → (C, C + 3E, 1, 1)
+    weights[hears] = F.pad(weights[hears], (0, 0, 0, 0, 0, config.embedding_width))
     with torch.device("meta"):  # no weights are drawn
         unet = UNet(config)
     unet.load_state_dict(weights, assign=True)
@@ -98,36 +90,39 @@ def distill(
     generator: torch.Generator | None = None,
     device: torch.device | None = None,
     resume: str | os.PathLike | None = None,
+    target: Callable[..., Tensor] | None = None,
 ) -> Iterator[DistillRecord]:
-    """Distil teacher into a student in stages; yield a `DistillRecord` per optimizer step until the budget is spent.
+    """Distil teacher into a student, in stages; yield a `DistillRecord` per optimizer step until the budget is spent.
 
     teacher: a DDPM, or an object with `predict_noise` and `schedule`, such as an exact denoiser; it stays as it is.
-    student: a DDPM with the teacher's schedule; as in `train` it holds the averaged weights after every step. None is
+    student: a DDPM with the same schedule, which holds the averaged weights after every step, as in `train`; None is
     `student_of(teacher)`. If it doesn't hear w, it is taught for w = 0.
     resume: path of a snapshot; each stage writes its own, with its number of steps at the end of the name.
-    train_set, generator, device: as in `train`, as is all that is said there of budgets and snapshots. Raises
-    ValueError at the call, before any work, and where T has fewer steps than the first teacher needs.
+    target: function to use instead of `two_steps`. train_set, generator, device: as in `train`.
+    Raises ValueError at the call, before any work; for a snapshot as `train` does, when its stage begins.
     """
     guards.denoiser("teacher", teacher)
     guards.instance("config", config, DistillConfig, "a DistillConfig")
     student = student_of(teacher) if student is None else guards.instance("student", student, DDPM, "a DDPM")
-    guards.picture_set("train_set", train_set, student.num_classes, least=1)
+    guards.same("student's schedule", student.schedule.beta, "teacher's", teacher.schedule.beta)
     guards.count("the first of config's stages", config.stages[0], most=teacher.schedule.T // 2)
-    snapshot = None if resume is None else guards.path("resume", resume)
+    guards.picture_set("train_set", train_set, student.num_classes, least=1)
     guards.generator_or_none("generator", generator)
+    guards.functions_or_none(target=target)
+    path = None if resume is None else guards.path("resume", resume)
     device = torch.device(device or best_device())
 
     def steps() -> Iterator[DistillRecord]:
-        # The losses draw from the generator that train has: its snapshots then hold all that is random.
+        # The losses draw from train's own generator: with it, a snapshot holds all that is random.
         source = generator or torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         told_by = copy.deepcopy(teacher).to(device).eval() if isinstance(teacher, nn.Module) else teacher
-        for i, n in enumerate(config.stages):
-            stage, before, share = config.of_stage(i), config.share(i), config.share(i + 1) - config.share(i)
-            loss = partial(step_loss, told_by, config=config, n=n, generator=source)
-            path = snapshot and f"{snapshot}.{n}"
-            for record in train(student, train_set, stage, source, device=device, resume=path, loss=loss):
-                progress = before + share * min(1, stage.progress(record.step, record.seconds))
-                yield DistillRecord(**vars(record), sampler_steps=n, progress=progress)
+        for i, n in enumerate(config.stages, start=1):
+            loss = partial(step_loss, told_by, config=config, n=n, generator=source, target=target)
+            snapshot = path and f"{path}.{n}"
+            for record in train(
+                student, train_set, config.of_stage(i), source, device=device, resume=snapshot, loss=loss
+            ):
+                yield DistillRecord(**vars(record), sampler_steps=n)
             told_by = copy.deepcopy(student).eval()
 
     return steps()
@@ -140,42 +135,48 @@ def step_loss(
     y: Tensor,
     config: DistillConfig,
     n: int,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
+    target: Callable[..., Tensor] | None = None,
 ) -> Tensor:
-    """E ‖x̃ − x̂_0‖²/(1−ᾱ_t): how far student's one step is from teacher's two steps, a scalar.
+    """E ‖x̃ − x̂_0‖²/(1−ᾱ_t), a scalar: how far student's step is from where it should be; `distill` has the guards.
 
-    1/(1−ᾱ_t) = 1 + SNR makes it the error of v (Salimans & Ho, section 4): at t = T, where x_t says nothing of ε, it
-    still counts as 1, and where little noise is left, what is wrong with x̂_0 counts more.
+    The weight 1/(1−ᾱ_t) = 1 + SNR makes it the error of v (Salimans & Ho, section 4): at t = T, where x_t holds no
+    signal, an error of x̂_0 still counts, as it wouldn't with the weight SNR of ε.
 
-    x_0: (B, 1, 28, 28) in [−1, 1]. y: (B,) integer labels or (B, K) rows. n: the student's steps, one of config.stages.
+    x_0: (B, 1, 28, 28). y: (B,) integers or (B, K) rows. n: one of config.stages. The others are those of `distill`.
     """
-    times = torch.tensor(time_steps(student.schedule.T, 2 * config.stages[0]), device=x_0.device)
-    stride, batch = config.stages[0] // n, (len(x_0),)  # the teacher's step is so many of these times long
-    visited = 2 * stride * (draw(torch.rand, batch, generator) * n).long()
-    anywhere = 2 * (draw(torch.rand, batch, generator) * config.stages[0]).long()
-    at = torch.where(draw(torch.rand, batch, generator) < config.elsewhere, anywhere, visited).to(x_0.device)
-    t, m, s = (times[(at + i * stride).clamp(max=len(times) - 1)] for i in range(3))
+    t, m, s = _draw_times(student.schedule.T, config, n, len(x_0), generator).to(x_0.device)
     eps = draw(torch.randn, x_0.shape, generator).to(x_0)
-    keep = draw(torch.rand, (len(x_0), 1), generator).to(x_0) >= config.p_uncond
-    w = draw(torch.rand, batch, generator).to(x_0) * (student.w_max + 1) - 1 if student.w_max else 0.0
+    keep, w = draw(torch.rand, (2, len(x_0), 1), generator).to(x_0)
+    w = w[:, 0] * (student.w_max + 1) - 1 if student.w_max else 0.0  # uniform in −1 … w_max
     with guards.inside():
-        y = label_rows(y, student.num_classes).to(x_0) * keep
+        y = label_rows(y, student.num_classes).to(x_0) * (keep >= config.p_uncond)
         x_t = student.schedule.add_noise(x_0, t, eps)
         with torch.no_grad():
-            target = two_steps(teacher, x_t, t, m, s, y, w)
+            x_0_wanted = (target or two_steps)(teacher, x_t, t, m, s, y, w)
         x_0_hat = student.schedule.predict_x_0(x_t, t, student.predict_noise(x_t, t, y, w=w))
         _, sigma = student.schedule.levels(t)
-    return ((target - x_0_hat) / sigma).square().mean()
+    guards.shaped_as("what target returns", x_0_wanted, "x_0", x_0)
+    return ((x_0_wanted - x_0_hat) / sigma).square().mean()
+
+
+def _draw_times(T: int, config: DistillConfig, n: int, batch: int, generator: torch.Generator | None) -> Tensor:
+    """t, m and s, (3, batch) long: the teacher's step is T/2n long, but ends at 0."""
+    times, stride = torch.tensor(time_steps(T, 2 * config.stages[0])), config.stages[0] // n
+    u, chance = draw(torch.rand, (2, batch), generator)
+    visited, anywhere = 2 * stride * (u * n).long(), 2 * (u * config.stages[0]).long()
+    at = torch.where(chance < config.elsewhere, anywhere, visited)
+    return torch.stack([times[(at + i * stride).clamp(max=len(times) - 1)] for i in range(3)])
 
 
 def two_steps(teacher: DDPM, x_t: Tensor, t: Tensor, m: Tensor, s: Tensor, y: Tensor, w: float | Tensor) -> Tensor:
     """x̃: the guess of x_0 with which one DDIM step t → s arrives at the x_s of teacher's two, t → m → s.
 
-    x̃ = (x_s − σ_s/σ_t·x_t)/(√ᾱ_s − σ_s/σ_t·√ᾱ_t) with σ = √(1−ᾱ) (Salimans & Ho, algorithm 2). That is the mean of
-    teacher's two guesses, where the first weighs (r_m − r_t)/(r_s − r_t) with r = √SNR: so x̃ is in [−1, 1] as they are.
+    x̃ = (x_s − σ_s/σ_t·x_t)/(√ᾱ_s − σ_s/σ_t·√ᾱ_t) with σ = √(1−ᾱ) (Salimans & Ho, algorithm 2). That is a mean of
+    teacher's two guesses, in which the first weighs (r_m − r_t)/(r_s − r_t) with r = √SNR: so x̃ is in [−1, 1], too.
 
-    x_t: (B, 1, 28, 28) float. t, m, s: (B,) long, T ≥ t > m ≥ s ≥ 0; where m = 0, the first step has arrived.
-    y, w: as `predict_noise` takes them. teacher's guesses are clipped to [−1, 1], as `sample` clips them.
+    x_t: (B, 1, 28, 28). t, m, s: (B,) long, T ≥ t > m ≥ s ≥ 0 and m > s or m = 0; where m = 0, x̃ is the first guess.
+    y, w: as `predict_noise` takes them. The guesses are clipped to [−1, 1], as `sample` clips them.
     """
     schedule = teacher.schedule
 

@@ -233,6 +233,14 @@ def shaped_as(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 
 
 @guard
+def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
+    """A tensor with the same numbers as another one, which the error calls `first`."""
+    if not torch.equal(x.cpu(), other.cpu()):
+        raise ValueError(f"{name} must be {first}, but their numbers differ")
+    return x
+
+
+@guard
 def times(name: str, t: Tensor, batch: int, T: int) -> Tensor:
     """(batch,) long, 1 … T."""
     if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):

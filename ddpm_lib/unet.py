@@ -21,8 +21,8 @@ class UNetConfig:
 
     widths: three ints ≥ 1, the channels at 28×28, 14×14 and 7×7.
     embedding_width: int ≥ 1, the channels that t and y each add to the bottleneck.
-    num_classes: int ≥ 1, the length of a label row.
-    w_max: finite number ≥ 0. Above 0 the network hears the guidance weight w, too, in −1 … w_max. Raises ValueError for anything else.
+    num_classes: int ≥ 1, the length of a label row. w_max: finite number ≥ 0; above 0 the network hears the guidance
+    weight w, too, in −1 … w_max. Raises ValueError for anything else.
     """
 
     widths: tuple[int, int, int] = (16, 32, 64)
@@ -123,8 +123,7 @@ class UNet(nn.Module):
 
         told = [self.time_mlp(t_over_T[:, None]), self.label_mlp(y)]  # (B, E) each
         if self.guidance_mlp:
-            w = torch.zeros_like(t_over_T) if w is None else w
-            told.append(self.guidance_mlp(w[:, None] / self.config.w_max))
+            told.append(self.guidance_mlp((0 * t_over_T if w is None else w)[:, None] / self.config.w_max))
         h = torch.cat([h, *(resize(embedding, h) for embedding in told)], dim=1)  # (B, C + 2E, 7, 7), with w C + 3E
         h = self.bottleneck(h)  # (B, C, 7, 7)
 

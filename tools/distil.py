@@ -52,11 +52,12 @@ def main() -> None:
     teacher, config = load_checkpoint(), DistillConfig(seconds=arguments.seconds)
     student, steps = student_of(teacher), {}
     generator = torch.Generator().manual_seed(0)
-    with tqdm(total=100, unit="%", file=sys.stdout, mininterval=20) as bar:
-        for record in distill(teacher, train_set, config, student, generator, resume=SNAPSHOT):
-            steps[f"training for {record.sampler_steps} steps"] = record.step
-            bar.set_description(f"{record.sampler_steps} steps, loss {record.loss:.4f}", refresh=False)
-            bar.update(100 * record.progress - bar.n)
+    bar = tqdm(
+        distill(teacher, train_set, config, student, generator, resume=SNAPSHOT), file=sys.stdout, mininterval=20
+    )
+    for record in bar:
+        steps[f"training for {record.sampler_steps} steps"] = record.step
+        bar.set_description(f"for {record.sampler_steps} steps, {record.seconds:.0f} s, loss {record.loss:.4f}", False)
     save_checkpoint(arguments.out, student, provenance | steps)  # before the scores, which take minutes
     for w in (0.3, 1.0):
         for n in (1, 2, 4, 8):
