@@ -1,6 +1,7 @@
 """The model: the loss, label dropout and guidance, seen through a network that remembers what it was asked."""
 
 import copy
+import dataclasses
 import math
 
 import hypothesis.strategies as st
@@ -8,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from ddpm_lib import DDPM, NoiseSchedule, UNet
+from ddpm_lib import DDPM, NoiseSchedule, UNet, sample
 from ddpm_lib.ddpm import label_rows
 
 PREDICTIONS = ["eps", "x_0", "v", "flow"]
@@ -464,7 +465,7 @@ def hears_w(make_ddpm, tiny_config):
         unet = UNet(dataclasses.replace(tiny_config, w_max=2.0)).eval()
     calls = []
     unet.register_forward_hook(lambda _, args, out: calls.append(args))
-    return DDPM(unet, make_ddpm().schedule, "v"), calls
+    return DDPM(unet, make_ddpm().schedule, "v").eval(), calls
 
 
 def test_a_network_that_hears_w_is_called_once_whatever_w_is(hears_w, images):
@@ -499,6 +500,7 @@ def test_a_network_that_hears_w_samples_and_trains_as_any(hears_w, images):
     ddpm, calls = hears_w
     x = sample(ddpm, [1, 2], w=torch.tensor([0.0, 2.0]), steps=3)
     assert x.shape == (2, 1, 28, 28)
-    assert calls == []  # a folded copy was asked
+    assert [told.tolist() for *_, told in calls] == [[0, 2]] * 3
+    calls.clear()
     ddpm.train().loss(images(4), torch.arange(4)).backward()
     assert len(calls) == 1
