@@ -149,7 +149,7 @@ def test_told_students_of_students_do_in_one_step_what_the_teacher_does_in_16():
         sample(model, range(4), w=0.5, steps=steps, x_T=x_T) for model, steps in ((told, 1), (exact, 16), (exact, 1))
     )
     torch.testing.assert_close(one, sixteen, rtol=0, atol=2e-3)
-    assert (too_early - sixteen).abs().mean() > 0.02
+    assert (too_early - sixteen).abs().mean() > 0.01
 
 
 # ---------------------------------------------------------------------------- times, weights, labels
