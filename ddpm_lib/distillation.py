@@ -3,7 +3,7 @@
 Time      a stage teaches the student for n steps; its teacher takes two steps, t → m → s, where the student takes one
 Images    in [−1, 1]
 Sources   progressive distillation: Salimans & Ho 2022, arXiv:2202.00512, algorithm 2 · w as an input: Meng et al.
-          2022, arXiv:2210.03142, section 3 · an answer at any time: Song et al. 2023, arXiv:2303.01469
+          2022, arXiv:2210.03142, section 3 · guesses of the path's end at any time: Song et al. 2023, arXiv:2303.01469
 """
 
 import copy
@@ -21,6 +21,7 @@ from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw, label_rows
 from ddpm_lib.precision import best_device
 from ddpm_lib.sampling import ddim_step, time_steps
+from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.training import TrainConfig, TrainRecord, train
 from ddpm_lib.unet import UNet
 
@@ -32,7 +33,7 @@ class DistillConfig(TrainConfig):
     stages: integers ≥ 1, each half of the one before: the number of steps that each stage teaches the student. The
     first teacher takes twice as many as the first student, and each student is the next stage's teacher.
     elsewhere: share in [0, 1] of the images that are noised to any time of the first stage, not only to those that
-    this stage's steps visit; at 0 the student serves for the last of stages alone. Raises ValueError.
+    this stage's steps visit, so that the last student can be asked again (see `renoise_step`). Raises ValueError.
     """
 
     batch_size: int = 64
@@ -188,3 +189,14 @@ def two_steps(teacher: DDPM, x_t: Tensor, t: Tensor, m: Tensor, s: Tensor, y: Te
     r_t, r_m, r_s = ((schedule.log_snr[i] / 2).exp().view(-1, 1, 1, 1) for i in (t, m, s))
     share = torch.where(m.view(-1, 1, 1, 1) > 0, (r_m - r_t) / (r_s - r_t), 1.0)
     return share * first + (1 - share) * second
+
+
+def renoise_step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
+    """x_s = √ᾱ_s·x̂_0 + √(1−ᾱ_s)·z: forget x_t, and noise the guess anew (Song et al. 2023, algorithm 1).
+
+    A step for more than one: `sample(student, labels, steps=4, sampler=renoise_step)`. A student of one step guesses
+    the end of the whole path, which depends on all of x_t's noise; DDIM would keep that noise beside it.
+    Shapes as in `ddim_step`; z: standard Gaussian, shaped as x_t.
+    """
+    signal, sigma = schedule.levels(s)
+    return signal * x_0_hat + sigma * z

@@ -7,6 +7,7 @@ It needs all of MNIST (`make data`). Its snapshots lie in build/distil/, so a ru
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from ddpm_lib import (
     distill,
     load_checkpoint,
     load_mnist,
+    renoise_step,
     sample,
     save_checkpoint,
     student_of,
@@ -59,19 +61,25 @@ def main() -> None:
         steps[f"training for {record.sampler_steps} steps"] = record.step
         bar.set_description(f"for {record.sampler_steps} steps, {record.seconds:.0f} s, loss {record.loss:.4f}", False)
     save_checkpoint(arguments.out, student, provenance | steps)  # before the scores, which take minutes
+    save_checkpoint(arguments.out, student, provenance | steps | all_scores(student, teacher))
+
+
+def all_scores(student: DDPM, teacher: DDPM) -> dict[str, str]:
+    """Scores by what was drawn: the student in 1 to 8 steps, and its teacher in 8 and 30."""
+    found = {}
     for w in (0.3, 1.0):
         for n in (1, 2, 4, 8):
-            provenance[f"w={w:g}, {n} DDIM steps, {N} samples"] = scores(student, w, n)
+            found[f"w={w:g}, {n} renoise steps, {N} samples"] = scores(student, w, n, renoise_step)
         for n in (8, 30):
-            provenance[f"its teacher: w={w:g}, {n} DDIM steps, {N} samples"] = scores(teacher, w, n)
-    save_checkpoint(arguments.out, student, provenance | steps)
+            found[f"its teacher, w={w:g}, {n} DDIM steps, {N} samples"] = scores(teacher, w, n, "ddim")
+    return found
 
 
-def scores(ddpm: DDPM, w: float, steps: int) -> str:
+def scores(ddpm: DDPM, w: float, steps: int, sampler: str | Callable) -> str:
     """FID, agreement, coverage and diversity as text, each beside what real digits reach; it is printed, too."""
     labels = load_test_features().labels[:N]
     generator = torch.Generator().manual_seed(SEED)
-    found = evaluate(sample(ddpm, labels, w=w, steps=steps, generator=generator), labels)
+    found = evaluate(sample(ddpm, labels, w=w, steps=steps, sampler=sampler, generator=generator), labels)
     text = ", ".join(
         f"{name} {getattr(found, name):.3f} (real digits {getattr(found, f'{name}_floor'):.3f})"
         for name in ("fid", "agreement", "coverage", "diversity")

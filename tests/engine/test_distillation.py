@@ -21,11 +21,15 @@ from ddpm_lib import (
     TrainConfig,
     UNet,
     distill,
+    load_checkpoint,
+    renoise_step,
     sample,
     sample_steps,
     student_of,
 )
+from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.distillation import _draw_times, step_loss, two_steps
+from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.sampling import time_steps
 
 MEANS, D, NULL = torch.linspace(-0.2, 0.2, 10), 0.1, 0.0  # so small that clipping never acts
@@ -236,6 +240,40 @@ def test_the_loss_is_the_error_of_v_whatever_the_network_regresses(prediction, s
     _, sigma = schedule.levels(t)
     assert loss.item() == pytest.approx((0.5 / sigma).square().mean().item(), rel=1e-3)
     assert loss_of(Asked(schedule, 0.75), student, n=4, stages=(4,)).item() == pytest.approx(0, abs=1e-5)
+
+
+# ---------------------------------------------------------------------------- more than one step
+
+
+def test_a_renoised_guess_has_the_level_of_its_time_and_forgets_where_it_came_from(images, is_standard_normal):
+    x_t, x_0_hat, z = images(30)[:10], images(30)[10:20], torch.randn(10, 1, 28, 28)
+    t, s = torch.full((10,), 40), torch.arange(10) * 3
+    x_s = renoise_step(SCHEDULE, x_t, x_0_hat, t, s, z)
+    torch.testing.assert_close(x_s, torch.cat([x_0_hat[:1], SCHEDULE.add_noise(x_0_hat[1:], s[1:], z[1:])]))
+    assert torch.equal(x_s, renoise_step(SCHEDULE, 0 * x_t, x_0_hat, t, s, z))
+
+
+def test_renoised_guesses_of_the_paths_end_keep_its_spread():
+    """Students that know the end of each path: with new noise at each step the digits are spread as after one step."""
+
+    class Ends:
+        schedule = SCHEDULE
+
+        def predict_noise(self, x_t, t, y, w=0.0):
+            signal, sigma = self.schedule.levels(t)
+            z = (x_t - signal * 0.2) / (signal**2 * D**2 + sigma**2).sqrt()  # each path keeps its z
+            return self.schedule.predict_eps(x_t, t, 0.2 + D * z)
+
+    spread = {
+        (name, steps): sample(
+            Ends(), [0] * 50, steps=steps, sampler=step, generator=torch.Generator().manual_seed(0)
+        ).std().item() * 2
+        for name, step in {"renoise": renoise_step, "ddim": "ddim"}.items()
+        for steps in (1, 4)
+    }  # fmt: skip
+    assert spread["renoise", 1] == pytest.approx(D, rel=0.03)
+    assert spread["renoise", 4] == pytest.approx(D, rel=0.03)
+    assert spread["ddim", 4] > 1.1 * D  # what goes wrong without
 
 
 # ---------------------------------------------------------------------------- the student
@@ -476,3 +514,22 @@ def test_the_teachers_network_may_be_any_and_is_not_moved_or_changed(tiny_ddpm, 
     assert same(state(teacher), state(tiny_ddpm))
     assert all(module.training for module in teacher.modules())
     assert type(teacher.unet) is UNet
+
+
+# ---------------------------------------------------------------------------- the student that ships
+
+
+def test_the_shipped_student_draws_the_digits_that_are_asked_for_in_one_call():
+    student, labels = load_checkpoint("student"), torch.arange(200) % 10
+    calls = []
+    student.unet.register_forward_hook(lambda _, args, out: calls.append(len(args[0])))
+    digits = sample(student, labels, w=1.0, steps=1, generator=torch.Generator().manual_seed(0))
+    assert sum(calls) == 200  # each image once
+    logits, _ = classify(load_classifier(), digits)
+    assert (logits.argmax(dim=1) == labels).float().mean() >= 0.95
+    assert student.w_max == 4
+
+
+def test_the_shipped_student_is_small_and_has_the_times_of_the_shipped_teacher():
+    assert STUDENT.stat().st_size <= 2_000_000
+    assert torch.equal(load_checkpoint("student").schedule.beta, load_checkpoint().schedule.beta)
