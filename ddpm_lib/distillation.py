@@ -99,7 +99,8 @@ def distill(
     student: a DDPM with the same schedule, which holds the averaged weights after every step, as in `train`; None is
     `student_of(teacher)`. If it doesn't hear w, it is taught for w = 0.
     resume: path of a snapshot; each stage writes its own, with its number of steps at the end of the name.
-    target: function to use instead of `two_steps`. train_set, generator, device: as in `train`.
+    target: function to use instead of `two_steps`. train_set, generator, device: as in `train`, but in one process
+    (under torchrun, processes with generators of one seed would draw the same noise).
     Raises ValueError at the call, before any work; for a snapshot as `train` does, when its stage begins.
     """
     guards.denoiser("teacher", teacher)
