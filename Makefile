@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 .PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
-	notebooks figures screenshots data checkpoint classifier bench neighbours sweep variants clean
+	notebooks figures screenshots data checkpoint distil classifier bench neighbours sweep variants clean
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
@@ -24,6 +24,7 @@ help:
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make distil      distil them into the student that ships (45 minutes, full MNIST)"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: 15, stored)"
 	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
@@ -100,6 +101,10 @@ checkpoint: .venv/course
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
+
+# The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
+distil: .venv/course
+	$(RUN) tools/distil.py $(ARGS)
 
 # The digit classifier behind evaluate(), and the features of the test digits.
 classifier: .venv/course

@@ -71,12 +71,15 @@ class DDPM(nn.Module):
         """ε̂ = (1+w)·ε(x_t, t, y) − w·ε(x_t, t, ∅): classifier-free guidance (Ho & Salimans eq. 6).
 
         x_t: (B, 1, 28, 28) float. t: (B,) long, 1 … T. y: (B,) integer labels or (B, K) rows.
-        w: finite number or (B,) tensor. 0 is purely conditional, −1 unconditional, > 0 guided.
+        w: finite number or (B,) tensor. 0 is purely conditional, −1 unconditional, > 0 guided. A network that hears w
+        answers in one call what it learned for this w; outside −1 … w_max it hears the nearest end.
         Returns ε̂ shaped as x_t, whatever the network regresses. Raises ValueError.
         """
         guards.images("x_t", x_t, t, self.schedule.T)
         y = label_rows(y, self.num_classes, batch=len(x_t)).to(x_t)
         w = guards.guidance_weight("w", w, len(x_t))
+        if self.w_max:
+            return self._eps(x_t, t, y, torch.as_tensor(w).to(x_t).clamp(-1, self.w_max).expand(len(x_t)))
         if isinstance(w, float) and w == 0:
             return self._eps(x_t, t, y)
         if isinstance(w, float) and w == -1:
@@ -88,10 +91,11 @@ class DDPM(nn.Module):
             w = w.to(x_t).view(-1, 1, 1, 1)
         return (1 + w) * eps_y - w * eps_null
 
-    def _eps(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+    def _eps(self, *told: Tensor) -> Tensor:
+        x_t, t, *_ = told  # then y, and w if the network hears it
         # The features of more than 128 images don't fit into a CPU's caches; each image then takes twice as long.
         size = 128 if x_t.device.type == "cpu" and not self.training else len(x_t)
-        parts = zip(x_t.split(size), t.split(size), y.split(size), strict=True)
+        parts = zip(*(tensor.split(size) for tensor in told), strict=True)
         out = torch.cat([self._network(*part) for part in parts]).to(x_t)
         if self.prediction == "eps":
             return out
@@ -104,10 +108,10 @@ class DDPM(nn.Module):
         """How much of x_0, and how much of ε, is in what the network regresses; `signal` and `sigma` say it of x_t."""
         return {"eps": (0, 1), "x_0": (1, 0), "v": (-sigma, signal), "flow": (-1, 1)}[self.prediction]
 
-    def _network(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+    def _network(self, x_t: Tensor, t: Tensor, *told: Tensor) -> Tensor:
         # The images may have any float type; the network needs the type of its weights.
         dtype = next((parameter.dtype for parameter in self.unet.parameters()), x_t.dtype)
-        return self.unet(x_t.to(dtype), (t / self.schedule.T).to(dtype), y.to(dtype))
+        return self.unet(x_t.to(dtype), (t / self.schedule.T).to(dtype), *(tensor.to(dtype) for tensor in told))
 
     def _stratified_t(self, batch: int, generator: torch.Generator | None) -> Tensor:
         """One t from each of `batch` equal parts of 1 … T, in random order: uniform, but more even than randint."""
@@ -119,6 +123,11 @@ class DDPM(nn.Module):
     def num_classes(self) -> int:
         """Length of a label row. If the network has no config, it is 10, as for MNIST."""
         return self.unet.config.num_classes if hasattr(self.unet, "config") else 10
+
+    @property
+    def w_max(self) -> float:
+        """The largest guidance weight that the network hears; 0 if it hears none, as a network without a config."""
+        return self.unet.config.w_max if hasattr(self.unet, "config") else 0.0
 
 
 def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str = "y") -> Tensor:

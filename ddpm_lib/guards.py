@@ -233,6 +233,14 @@ def shaped_as(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 
 
 @guard
+def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
+    """A tensor with the same numbers as another one, which the error calls `first`."""
+    if not torch.equal(x.cpu(), other.cpu()):
+        raise ValueError(f"{name} must be {first}, but their numbers differ")
+    return x
+
+
+@guard
 def times(name: str, t: Tensor, batch: int, T: int) -> Tensor:
     """(batch,) long, 1 … T."""
     if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):
@@ -251,6 +259,15 @@ def noised(name: str, x: Tensor, t: Tensor, T: int, **alike: Tensor) -> Tensor:
         shaped_as(other, image, name, x)
     times("t", t, len(x), T)
     return x
+
+
+@guard
+def halving(name: str, value: Sequence[int]) -> tuple[int, ...]:
+    """One or more integers ≥ 1, each half of the one before, as a tuple."""
+    counts = tuple(value) if isinstance(value, list | tuple) else ()
+    if not counts or not all(is_count(n) for n in counts) or any(n != 2 * half for n, half in pairwise(counts)):
+        raise ValueError(f"{name} must be integers ≥ 1, each half of the one before, got {value!r:.60}")
+    return tuple(int(n) for n in counts)
 
 
 @guard

@@ -1,10 +1,10 @@
-"""The network: a U-Net that is told t and y at its bottleneck, and nowhere else.
+"""The network: a U-Net that is told t and y, and as a student w, at its bottleneck, and nowhere else.
 
 Shapes    B batch · C channels · E embedding_width · K num_classes
 
     28×28   encoder_28 ──────────── skip ────────────► decoder_28 ─► head
     14×14       encoder_14 ──────── skip ────────► decoder_14
-     7×7            encoder_7 ─► [features, t, y] ─► bottleneck
+     7×7            encoder_7 ─► [features, t, y(, w)] ─► bottleneck
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,21 @@ class UNetConfig:
 
     widths: three ints ≥ 1, the channels at 28×28, 14×14 and 7×7.
     embedding_width: int ≥ 1, the channels that t and y each add to the bottleneck.
-    num_classes: int ≥ 1, the length of a label row. Raises ValueError for anything else.
+    num_classes: int ≥ 1, the length of a label row. w_max: finite number ≥ 0; above 0 the network hears the guidance
+    weight w, too, in −1 … w_max. Raises ValueError for anything else.
     """
 
     widths: tuple[int, int, int] = (16, 32, 64)
     embedding_width: int = 64
     num_classes: int = 10
+    w_max: float = 0.0
 
     def __post_init__(self):
         # A list becomes a tuple here: it may come from JSON, or from a caller who changes it later.
         object.__setattr__(self, "widths", guards.widths("widths", self.widths))
         guards.size("embedding_width", self.embedding_width)
         guards.size("num_classes", self.num_classes)
+        object.__setattr__(self, "w_max", float(guards.finite("w_max", self.w_max, least=0)))
 
 
 class ConvBlock(nn.Sequential):
@@ -70,7 +73,7 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """The bottleneck-embedded U-Net: (x_t, t/T, y) → an image shaped as x_t.
+    """The bottleneck-embedded U-Net: (x_t, t/T, y), and w if config.w_max > 0 → an image shaped as x_t.
 
     `DDPM` decides what the image means: ε, x_0, v or u. The constructor does not change config.
     """
@@ -88,8 +91,10 @@ class UNet(nn.Module):
 
         self.time_mlp = _mlp(1, width)
         self.label_mlp = _mlp(config.num_classes, width)
-        # A 1×1 kernel is enough to read t and y, which are the same at every position.
-        self.bottleneck = nn.Sequential(ConvBlock(at_7 + 2 * width, at_7, kernel_size=1), ResidualBlock(at_7, at_7))
+        self.guidance_mlp = _mlp(1, width) if config.w_max else None
+        # A 1×1 kernel is enough to read t, y and w, which are the same at every position.
+        heard = at_7 + (3 if config.w_max else 2) * width
+        self.bottleneck = nn.Sequential(ConvBlock(heard, at_7, kernel_size=1), ResidualBlock(at_7, at_7))
 
         self.up_14 = nn.ConvTranspose2d(at_7, at_14, kernel_size=2, stride=2)
         self.decoder_14 = ResidualBlock(2 * at_14, at_14)
@@ -107,14 +112,20 @@ class UNet(nn.Module):
         """
         return torch.channels_last if min(self.config.widths) >= 16 else torch.contiguous_format
 
-    def forward(self, x_t: Tensor, t_over_T: Tensor, y: Tensor) -> Tensor:
-        """x_t: (B, 1, 28, 28) float. t_over_T: (B,) float in (0, 1]. y: (B, K) float; a zero row means "no label"."""
+    def forward(self, x_t: Tensor, t_over_T: Tensor, y: Tensor, w: Tensor | None = None) -> Tensor:
+        """x_t: (B, 1, 28, 28) float. t_over_T: (B,) float in (0, 1]. y: (B, K) float; a zero row means "no label".
+
+        w: (B,) float, −1 … w_max, if w_max > 0; None is w = 0.
+        """
         h_28 = self.encoder_28(x_t)  # (B, C, 28, 28)
         h_14 = self.encoder_14(h_28)  # (B, C, 14, 14)
         h = self.encoder_7(h_14)  # (B, C, 7, 7)
 
-        h = torch.cat([h, resize(self.time_mlp(t_over_T[:, None]), h), resize(self.label_mlp(y), h)], dim=1)
-        h = self.bottleneck(h)  # (B, C + 2E, 7, 7) → (B, C, 7, 7)
+        told = [self.time_mlp(t_over_T[:, None]), self.label_mlp(y)]  # (B, E) each
+        if self.guidance_mlp:
+            told.append(self.guidance_mlp((0 * t_over_T if w is None else w)[:, None] / self.config.w_max))
+        h = torch.cat([h, *(resize(embedding, h) for embedding in told)], dim=1)  # (B, C + 2E, 7, 7), with w C + 3E
+        h = self.bottleneck(h)  # (B, C, 7, 7)
 
         h = self.decoder_14(torch.cat([self.up_14(h), h_14], dim=1))  # (B, C, 14, 14)
         h = self.decoder_28(torch.cat([self.up_28(h), h_28], dim=1))  # (B, C, 28, 28)

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_checkpoint, read_metadata, save_checkpoint
+from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_checkpoint, read_metadata, save_checkpoint, student_of
 from ddpm_lib import checkpoint as checkpoint_module
 from ddpm_lib.files import write_tensors
 
@@ -144,6 +144,29 @@ def test_without_a_path_the_shipped_weights_are_meant(saved, monkeypatch):
     monkeypatch.setattr(checkpoint_module, "SHIPPED", saved)
     assert isinstance(load_checkpoint(), DDPM)
     assert read_metadata() == {"command": "train --steps 3"}
+
+
+def test_the_student_is_loaded_by_its_name(tmp_path, tiny_ddpm, monkeypatch):
+    student = student_of(tiny_ddpm, w_max=3)
+    save_checkpoint(tmp_path / "shipped", student, {"command": "make distil"})
+    monkeypatch.setattr(checkpoint_module, "STUDENT", tmp_path / "shipped")
+    loaded = load_checkpoint("student")
+    assert loaded.unet.config == student.unet.config
+    assert loaded.w_max == 3.0
+    assert all(torch.equal(tensor, student.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+    assert read_metadata("student") == {"command": "make distil"}
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("student", tiny_ddpm)  # a file of the user's: its path says so
+    assert load_checkpoint("./student").w_max == 0
+    assert load_checkpoint(tmp_path / "student").w_max == 0
+    assert load_checkpoint("student").w_max == 3
+
+
+def test_a_file_from_before_w_max_is_loaded(saved, tiny_config):
+    config = dataclasses.asdict(tiny_config)
+    del config["w_max"]
+    forge(saved, unet=json.dumps(config))
+    assert load_checkpoint(saved).unet.config == tiny_config
 
 
 # ---------------------------------------------------------------------------- all or nothing

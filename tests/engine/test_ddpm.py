@@ -1,6 +1,7 @@
 """The model: the loss, label dropout and guidance, seen through a network that remembers what it was asked."""
 
 import copy
+import dataclasses
 import math
 
 import hypothesis.strategies as st
@@ -8,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from ddpm_lib import DDPM, NoiseSchedule, UNet
+from ddpm_lib import DDPM, NoiseSchedule, UNet, sample
 from ddpm_lib.ddpm import label_rows
 
 PREDICTIONS = ["eps", "x_0", "v", "flow"]
@@ -481,3 +482,55 @@ def test_any_network_with_the_right_forward_will_do(images):
 
     ddpm = DDPM(Zero(), NoiseSchedule.linear())
     assert (ddpm.predict_noise(images(2), torch.tensor([1, 500]), torch.tensor([0, 9]), w=1.0) == 0).all()
+
+
+# ---------------------------------------------------------------------------- a network that hears w
+
+
+@pytest.fixture
+def hears_w(make_ddpm, tiny_config):
+    """A model whose network hears w up to 2; every call of it is kept in the list."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        unet = UNet(dataclasses.replace(tiny_config, w_max=2.0)).eval()
+    calls = []
+    unet.register_forward_hook(lambda _, args, out: calls.append(args))
+    return DDPM(unet, make_ddpm().schedule, "v").eval(), calls
+
+
+def test_a_network_that_hears_w_is_called_once_whatever_w_is(hears_w, images):
+    ddpm, calls = hears_w
+    for w in (0.0, -1.0, 1.5, torch.tensor([0.0, 1.0, 2.0]), 7, torch.tensor(1)):
+        calls.clear()
+        ddpm.predict_noise(images(3), torch.tensor([1, 10, 20]), torch.arange(3), w)
+        ((x_t, _, y, told),) = calls
+        assert x_t.shape == (3, 1, 28, 28)
+        assert torch.equal(y, torch.eye(10)[:3])
+        assert torch.equal(told, torch.as_tensor(w).float().clamp(-1, 2).expand(3))
+
+
+def test_w_outside_what_it_was_taught_counts_as_the_nearest_end(hears_w, images):
+    ddpm, _ = hears_w
+    at = images(3), torch.tensor([1, 10, 20]), torch.arange(3)
+    for outside, end in ((2.5, 2.0), (1e6, 2.0), (-3.0, -1.0)):
+        assert torch.equal(ddpm.predict_noise(*at, outside), ddpm.predict_noise(*at, end))
+    assert not torch.equal(ddpm.predict_noise(*at, 1.9), ddpm.predict_noise(*at, 2.0))
+
+
+def test_more_images_than_fit_into_the_caches_keep_their_own_w(hears_w):
+    ddpm, calls = hears_w
+    x_t = torch.randn(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    t, y, w = torch.arange(200) % 20 + 1, torch.arange(200) % 10, torch.linspace(-1, 2, 200)
+    together = ddpm.predict_noise(x_t, t, y, w)
+    assert [len(x) for x, *_ in calls] == [128, 72]
+    torch.testing.assert_close(together[150:160], ddpm.predict_noise(x_t[150:160], t[150:160], y[150:160], w[150:160]))
+
+
+def test_a_network_that_hears_w_samples_and_trains_as_any(hears_w, images):
+    ddpm, calls = hears_w
+    x = sample(ddpm, [1, 2], w=torch.tensor([0.0, 2.0]), steps=3)
+    assert x.shape == (2, 1, 28, 28)
+    assert [told.tolist() for *_, told in calls] == [[0, 2]] * 3
+    calls.clear()
+    ddpm.train().loss(images(4), torch.arange(4)).backward()
+    assert len(calls) == 1

@@ -1,6 +1,8 @@
 """The network: what reaches it, where, and that it can learn."""
 
 import copy
+import dataclasses
+import math
 
 import pytest
 import torch
@@ -92,6 +94,49 @@ def test_past_the_bottleneck_nothing_else_brings_t_or_y_in(unet):
     out = unet(x_t, t_over_T, y)
     for other in (y.roll(1, dims=1), 0 * y, y / 2):
         assert torch.equal(unet(x_t, t_over_T / 3, other), out)
+
+
+# ---------------------------------------------------------------------------- a student's w
+
+
+@pytest.fixture
+def guided(tiny_config):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return UNet(dataclasses.replace(tiny_config, w_max=2.0)).eval()
+
+
+def test_a_network_that_does_not_hear_w_has_the_weights_that_it_had(unet, guided):
+    assert unet.config.w_max == 0
+    new = {name for name in guided.state_dict() if name.startswith("guidance_mlp.")}
+    assert guided.state_dict().keys() - unet.state_dict().keys() == new
+    assert len(new) == 4
+
+
+def test_w_enters_at_the_bottleneck_behind_y_the_same_everywhere(guided):
+    seen, encoded = [], []
+    guided.encoder_7.register_forward_hook(lambda _, args, out: encoded.append(out))
+    guided.bottleneck.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    w, arguments = torch.tensor([-1.0, 0.0, 2.0]), inputs(3)
+    out, of_no_w, of_0 = (guided(*arguments, *more) for more in ((w,), (), (0 * w,)))
+    joined, *_ = seen
+    assert joined.shape == (3, 8 + 3 * 8, 7, 7)
+    assert torch.equal(joined[:, 24:], guided.guidance_mlp(w[:, None] / 2)[:, :, None, None].expand(-1, -1, 7, 7))
+    assert torch.equal(joined[:, 8:16], guided.time_mlp(arguments[1][:, None])[:, :, None, None].expand(-1, -1, 7, 7))
+    assert torch.equal(encoded[0], encoded[2])
+    assert torch.equal(of_no_w, of_0)
+    assert ((out - of_0).abs().amax(dim=(1, 2, 3)) > 1e-6).tolist() == [True, False, True]
+
+
+def test_every_parameter_of_a_network_that_hears_w_gets_a_gradient(guided):
+    guided.train()(*inputs(8), torch.linspace(-1, 2, 8)).square().mean().backward()
+    assert [name for name, p in guided.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("w_max", [-1, math.nan, math.inf, None, "4", 10**400])
+def test_a_bad_w_max_is_refused(w_max):
+    with pytest.raises(ValueError, match="w_max"):
+        UNetConfig(w_max=w_max)
 
 
 # ---------------------------------------------------------------------------- configs

@@ -35,11 +35,13 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import (
     DDPM,
+    DistillConfig,
     NoiseSchedule,
     TrainConfig,
     UNet,
     UNetConfig,
     checkpoint,
+    distill,
     load_checkpoint,
     load_mnist,
     morph,
@@ -47,6 +49,7 @@ from ddpm_lib import (
     sample,
     sample_steps,
     save_checkpoint,
+    student_of,
     train,
 )
 from ddpm_lib.evaluation import evaluate
@@ -62,13 +65,16 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def model(prediction="eps", training=False):
+def model(prediction="eps", training=False, w_max=0.0):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return DDPM(UNet(UNetConfig((4, 8, 8), 8)), NoiseSchedule.cosine(T), prediction).train(training)
+        unet = UNet(UNetConfig((4, 8, 8), 8, w_max=w_max))
+        return DDPM(unet, NoiseSchedule.cosine(T), prediction).train(training)
 
 
-models = st.builds(model, st.sampled_from(["eps", "x_0", "v", "flow"]), st.booleans())
+predictions = st.sampled_from(["eps", "x_0", "v", "flow"])
+models = st.builds(model, predictions, st.booleans(), st.sampled_from([0.0, 0.0, 3.0]))
+teachers = st.builds(model, predictions, st.booleans())
 generators = st.builds(seeded, st.integers(0, 99)) | st.none()
 floats = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float32, torch.float64])
 
@@ -195,6 +201,14 @@ def train_two_steps(ddpm, **arguments):
 train_sets = batches.flatmap(
     lambda n: st.builds(TensorDataset, images(n, 0.0, 1.0), labels(n, rows=False).map(torch.as_tensor))
 )
+
+
+def distilled(**arguments):
+    """The losses, and the weights of the student."""
+    records = list(distill(**arguments))
+    return [record.loss for record in records], records[-1].ema.unet.state_dict()
+
+
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -224,7 +238,7 @@ CALLS = {
     "UNetConfig": (
         UNetConfig,
         built(widths=st.tuples(*3 * [st.integers(1, 9)]) | st.lists(st.integers(1, 9), min_size=3, max_size=3),
-              embedding_width=st.integers(1, 9), num_classes=st.integers(1, 99)), 3,
+              embedding_width=st.integers(1, 9), num_classes=st.integers(1, 99), w_max=st.floats(0, 1e3)), 3,
     ),
     "UNet": (UNet, built(config=st.builds(UNetConfig, st.tuples(*3 * [st.integers(1, 9)]), st.integers(1, 9))), 2),
     "DDPM": (
@@ -250,6 +264,15 @@ CALLS = {
     "train": (
         train_two_steps,
         built(ddpm=models, train_set=train_sets, config=quick_configs, generator=generators, resume=st.none()), 6,
+    ),
+    "DistillConfig": (DistillConfig, built(
+        steps=st.integers(1, 10**9), stages=st.sampled_from([(8, 4, 2, 1), [6, 3], (1,)]), elsewhere=probabilities), 2),
+    "student_of": (student_of, built(teacher=teachers, w_max=st.floats(1e-3, 1e3) | st.integers(1, 9)), 2),
+    "distill": (
+        distilled,
+        built(teacher=teachers, train_set=train_sets, generator=generators, resume=st.none(), config=st.builds(
+            DistillConfig, steps=st.just(2), batch_size=st.integers(1, 5), lr=st.floats(1e-6, 0.01),
+            stages=st.sampled_from([(2, 1), (10,)]), elsewhere=probabilities)), 4,
     ),
     "sample": (sample, sampling(), 12),
     "sample_steps": (lambda **arguments: list(sample_steps(**arguments)), sampling(), 4),
