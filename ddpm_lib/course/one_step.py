@@ -5,7 +5,8 @@ Sources   progressive distillation: Salimans & Ho 2022, arXiv:2202.00512
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from matplotlib.figure import Figure
@@ -14,10 +15,8 @@ from torch import Tensor, nn
 from ddpm_lib.course import plots
 from ddpm_lib.course.names import density, walk
 from ddpm_lib.course.toys import TwoClasses
-from ddpm_lib.ddpm import DDPM
-from ddpm_lib.distillation import DistillRecord
-from ddpm_lib.evaluation import Scores, evaluate
-from ddpm_lib.sampling import ddim_step, sample, time_steps
+from ddpm_lib.evaluation import Scores
+from ddpm_lib.sampling import ddim_step, time_steps
 from ddpm_lib.schedule import NoiseSchedule
 
 Ask = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) → x̂_0
@@ -70,7 +69,7 @@ def ends(ask: Ask, schedule: NoiseSchedule, x_T: Tensor, steps: int) -> Tensor:
     """Where DDIM arrives from each x_T (N,) in this many steps."""
     x, times = x_T.view(-1, 1, 1, 1), time_steps(schedule.T, steps)
     with torch.no_grad():
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in pairwise(times):
             rows = [torch.full((len(x),), time) for time in (t, s)]
             x = ddim_step(schedule, x, ask(x, rows[0]), *rows)
     return x.flatten()
@@ -102,7 +101,7 @@ def halve(
     weight: Callable[[Tensor], Tensor],
     new_noise: Callable[[], torch.Generator],
     stages: Sequence[int] = (8, 4, 2, 1),
-    batches: int = 800,
+    batches: int = 500,
 ) -> dict[int, Student]:
     """A student for each number of steps; each one is the teacher of the next, and the exact guess is the first.
 
@@ -163,6 +162,15 @@ def pairs_figure(two: TwoClasses, x_T: Tensor, panels: dict[str, Tensor]) -> Fig
     return fig
 
 
+def left_over(x: Tensor, y: Tensor, bins: int = 24) -> float:
+    """The mean squared error of the best guess of y (N,) from x (N,): a line in each of `bins` equal shares."""
+    order, left = x.argsort(), []
+    for part_x, part_y in zip(x[order].chunk(bins), y[order].chunk(bins), strict=True):
+        x_0, y_0 = part_x - part_x.mean(), part_y - part_y.mean()
+        left.append((y_0 - (x_0 @ y_0) / (x_0 @ x_0) * x_0).square().mean())
+    return torch.stack(left).mean().item()
+
+
 @plots.styled
 def students_figure(two: TwoClasses, students: dict[int, Student], x_T: Tensor) -> Figure:
     """Over x_T: the path's end, and where one and two steps of the exact guess and of the students arrive."""
@@ -183,39 +191,23 @@ def error(got: Tensor, wanted: Tensor) -> float:
 
 
 def error_table(two: TwoClasses, families: dict[str, dict[int, Ask]], x_T: Tensor) -> str:
-    """By steps: how far from the end of the path, and from the first teacher's 16 steps, each one arrives.
+    """By steps: how far from the end of the path each one arrives, in DDIM steps.
 
     families: name → number of steps → guess.
     """
     true = path_ends(two, x_T)
-    rows = [f"{'steps':<8}{'exact guess':>14}" + "".join(f"{name:>22}" for name in families)]
+    rows = [f"{'steps':<8}{'exact guess':>14}" + "".join(f"{name:>18}" for name in families)]
     steps = list(next(iter(families.values())))
     for n in (2 * steps[0], *steps):
         found = [error(ends(asking(two), two.schedule, x_T, n), true)]
         row = f"{n:<8}{found[0]:>14.3f}"
         for students in families.values():
-            row += f"{error(ends(students[n], two.schedule, x_T, n), true):>22.3f}" if n in students else f"{'–':>22}"
+            row += f"{error(ends(students[n], two.schedule, x_T, n), true):>18.3f}" if n in students else f"{'–':>18}"
         rows.append(row)
     return "\n".join(rows)
 
 
 # -------------------------------------------------------------------------------------------------------------- digits
-
-
-def keep_stages(records: Iterable[DistillRecord]) -> dict[int, DDPM]:
-    """Run a distillation to its end, and print a line for each stage: its student, by number of steps."""
-    students, last = {}, None
-    for record in records:
-        if last and record.sampler_steps != last.sampler_steps:
-            _stage_ends(last)
-        students.setdefault(record.sampler_steps, None)
-        last = record
-        students[record.sampler_steps] = record.ema
-    return students
-
-
-def _stage_ends(record: DistillRecord) -> None:
-    print(f"for {record.sampler_steps} steps: {record.step} batches, loss {record.loss:.3f}")
 
 
 def score_table(scores: dict[str, Scores]) -> str:
@@ -230,11 +222,22 @@ def score_table(scores: dict[str, Scores]) -> str:
     return "\n".join(rows)
 
 
-def draw(ddpm: DDPM, labels: Tensor, x_T: Tensor, steps: int, w: float = 0.0, **more: object) -> Tensor:
-    """Digits in [0, 1] by this many steps, from the noise x_T."""
-    return sample(ddpm, labels, w=w, steps=steps, x_T=x_T, **more)
+def curves_figure(scores: dict[int, Scores]) -> Figure:
+    """FID, agreement, coverage and diversity by number of steps, with what real digits reach dashed."""
+    steps = sorted(scores)
+    real, panels, references = next(iter(scores.values())), {}, {}
+    for title in ("FID", "agreement", "coverage", "diversity"):
+        panels[title] = {"student": [getattr(scores[n], title.lower()) for n in steps]}
+        references[title] = (getattr(real, f"{title.lower()}_floor"), "real digits")
+    limits = {"agreement": (0.9, 1.005)} if min(panels["agreement"]["student"]) > 0.9 else {}
+    return plots.small_multiples(steps, panels, "steps", log_x=True, references=references, limits=limits)
 
 
-def score(pictures: dict[str, Tensor], labels: Tensor) -> dict[str, Scores]:
-    """Scores of pictures of these labels, by name."""
-    return {name: evaluate(images, labels) for name, images in pictures.items()}
+def times_table(schedule: NoiseSchedule, weights: dict[str, Callable[[Tensor], Tensor]], steps: int) -> str:
+    """The weights at the times that this many steps visit, as lines of text."""
+    times = time_steps(schedule.T, steps)[:-1]
+    rows = [f"{'':<14}" + "".join(f"{f't = {t}':>10}" for t in times)]
+    for name, weight in weights.items():
+        values = torch.as_tensor(weight(schedule.alpha_bar[times]))
+        rows.append(f"{name:<14}" + "".join(f"{value:>10.3f}" for value in values.tolist()))
+    return "\n".join(rows)

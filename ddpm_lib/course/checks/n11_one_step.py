@@ -21,7 +21,7 @@ def target(
 ) -> Callable:
     """The two-step target, or one in which something is another.
 
-    second: the guess of the second step. arrives, start: between which two the one step is put. solve: from them and the
+    second: the guess of the second step. start, arrives: where the one step begins and ends. solve: from them and the
     levels of t and s.
     """
 
@@ -142,7 +142,7 @@ def loss_weight(attempt: Callable) -> Verdict:
     mistakes = [
         (
             lambda bar: bar / (1 - bar),
-            "that is the SNR, the weight of ε: put ε into v = √ᾱ·ε − σ·x_0, and both terms count",
+            "that is the SNR, the weight of ε: v = √ᾱ·ε − σ·x_0 holds x_0, too",
         ),
         (lambda bar: (1 - bar) / bar, "that is 1/SNR: turned over, and it is the weight of ε"),
         (lambda bar: 1 - bar, "the fraction is turned over: you get from the error of v to that of x̂_0"),
@@ -155,11 +155,11 @@ def loss_weight(attempt: Callable) -> Verdict:
         (lambda bar: 1 - bar + bar / (1 - bar), "you squared the two terms apart: add them first, then square"),
         (
             lambda bar: (bar / (1 - bar)).clamp(min=1),
-            "that is the larger of SNR and 1, another known weight: here the weight follows from v",
+            "that is the larger of SNR and 1, another known weight",
         ),
         (
             lambda bar: (bar * (1 - bar) ** -0.5 - (1 - bar).sqrt()) ** 2,
-            "a sign is wrong: both terms of x_0 have a minus",
+            "a sign is wrong: both terms with x_0 have a minus",
         ),
     ]
     schedule = NoiseSchedule.cosine(T=500, shift=1.5)
@@ -182,17 +182,17 @@ def renoise_step(attempt: Callable) -> Verdict:
 
     ancestral = "that is ancestral sampling: it keeps a part of x_t, and here x_t is forgotten"
     mistakes = [
-        (form(lambda x, x_0, z, a, b, c, d: a * x_0 + b * z), "you noise the guess to the time t: x_s is earlier, at s"),
+        (form(lambda x, x_0, z, a, b, c, d: a * x_0 + b * z), "you noise the guess to the time t: x_s is of time s"),
         (lambda schedule, x_t, x_0, t, s, z: ddim_step(schedule, x_t, x_0, t, s),
          "that is the DDIM step: it keeps the noise of x_t; take the new noise z"),
         (form(lambda x, x_0, z, a, b, c, d: c * x + d * z), "you noise x_t: what is to be noised is the guess x̂_0"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0 + d * x), "x_t is no noise: it holds a digit, too; take z"),
-        (form(lambda x, x_0, z, a, b, c, d: d * x_0 + c * z), "√ᾱ_s and σ_s are swapped: √ᾱ_s is the share of the digit"),
+        (form(lambda x, x_0, z, a, b, c, d: d * x_0 + c * z), "√ᾱ_s and σ_s are swapped: the digit has the share √ᾱ_s"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0), "the noise is missing: at the time s the network expects some"),
-        (form(lambda x, x_0, z, a, b, c, d: x_0), "that is the guess itself: it is clean, and x_s is not, unless s = 0"),
+        (form(lambda x, x_0, z, a, b, c, d: x_0), "that is the guess itself: it is clean, and x_s holds noise"),
         (form(lambda x, x_0, z, a, b, c, d: x_0 + d * z), "the signal level is missing: the digit's share is √ᾱ_s"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0 + z), "the share of the noise is missing: it is √(1−ᾱ_s)"),
-        (form(lambda x, x_0, z, a, b, c, d: c**2 * x_0 + d**2 * z), "the roots are missing: the shares are √ᾱ_s, √(1−ᾱ_s)"),
+        (form(lambda x, x_0, z, a, b, c, d: c**2 * x_0 + d**2 * z), "the roots are missing: they are √ᾱ_s and √(1−ᾱ_s)"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0 - d * z), "a sign is wrong: the noise is added"),
         (form(lambda x, x_0, z, a, b, c, d: (c * x_0 + d * z).clamp(-1, 1)),
          "you clip x_s: it is noisy, and its pixels may lie outside"),
