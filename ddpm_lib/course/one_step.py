@@ -191,19 +191,19 @@ def error(got: Tensor, wanted: Tensor) -> float:
 
 
 def error_table(two: TwoClasses, families: dict[str, dict[int, Ask]], x_T: Tensor) -> str:
-    """By steps: how far from the end of the path each one arrives, in DDIM steps.
+    """By steps: how far each one arrives from where the first teacher does, and how far that is from the path's end.
 
     families: name → number of steps → guess.
     """
-    true = path_ends(two, x_T)
-    rows = [f"{'steps':<8}{'exact guess':>14}" + "".join(f"{name:>18}" for name in families)]
     steps = list(next(iter(families.values())))
-    for n in (2 * steps[0], *steps):
-        found = [error(ends(asking(two), two.schedule, x_T, n), true)]
-        row = f"{n:<8}{found[0]:>14.3f}"
-        for students in families.values():
-            row += f"{error(ends(students[n], two.schedule, x_T, n), true):>18.3f}" if n in students else f"{'–':>18}"
-        rows.append(row)
+    first = ends(asking(two), two.schedule, x_T, 2 * steps[0])
+    rows = [f"{'steps':<7}{'exact guess':>13}" + "".join(f"{name:>13}" for name in families)]
+    for n in steps:
+        guesses = [asking(two), *(students[n] for students in families.values())]
+        rows.append(f"{n:<7}" + "".join(f"{error(ends(ask, two.schedule, x_T, n), first):>13.3f}" for ask in guesses))
+    rows.append(
+        f"the first teacher, in {2 * steps[0]} steps: {error(first, path_ends(two, x_T)):.3f} from the path's end"
+    )
     return "\n".join(rows)
 
 
@@ -223,10 +223,10 @@ def score_table(scores: dict[str, Scores]) -> str:
 
 
 def curves_figure(scores: dict[int, Scores]) -> Figure:
-    """FID, agreement, coverage and diversity by number of steps, with what real digits reach dashed."""
+    """FID, agreement and diversity by number of steps, with what real digits reach dashed. scores: steps → scores."""
     steps = sorted(scores)
     real, panels, references = next(iter(scores.values())), {}, {}
-    for title in ("FID", "agreement", "coverage", "diversity"):
+    for title in ("FID", "agreement", "diversity"):
         panels[title] = {"student": [getattr(scores[n], title.lower()) for n in steps]}
         references[title] = (getattr(real, f"{title.lower()}_floor"), "real digits")
     limits = {"agreement": (0.9, 1.005)} if min(panels["agreement"]["student"]) > 0.9 else {}

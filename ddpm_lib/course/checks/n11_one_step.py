@@ -192,7 +192,7 @@ def renoise_step(attempt: Callable) -> Verdict:
         (form(lambda x, x_0, z, a, b, c, d: x_0), "that is the guess itself: it is clean, and x_s holds noise"),
         (form(lambda x, x_0, z, a, b, c, d: x_0 + d * z), "the signal level is missing: the digit's share is √ᾱ_s"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0 + z), "the share of the noise is missing: it is √(1−ᾱ_s)"),
-        (form(lambda x, x_0, z, a, b, c, d: c**2 * x_0 + d**2 * z), "the roots are missing: they are √ᾱ_s and √(1−ᾱ_s)"),
+        (form(lambda x, x_0, z, a, b, c, d: c**2 * x_0 + d**2 * z), "the roots are missing: √ᾱ_s and √(1−ᾱ_s)"),
         (form(lambda x, x_0, z, a, b, c, d: c * x_0 - d * z), "a sign is wrong: the noise is added"),
         (form(lambda x, x_0, z, a, b, c, d: (c * x_0 + d * z).clamp(-1, 1)),
          "you clip x_s: it is noisy, and its pixels may lie outside"),
