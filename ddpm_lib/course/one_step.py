@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ddpm_lib.course import plots
 from ddpm_lib.course.names import density, walk
 from ddpm_lib.course.toys import TwoClasses
+from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import Scores
 from ddpm_lib.sampling import ddim_step, time_steps
 from ddpm_lib.schedule import NoiseSchedule
@@ -220,6 +221,28 @@ def score_table(scores: dict[str, Scores]) -> str:
         f"{s.diversity_floor:>11.2f}"
     )
     return "\n".join(rows)
+
+
+def gaps(
+    teacher: DDPM, target: Callable, x_t: Tensor, t: Tensor, m: Tensor, s: Tensor, y: Tensor, w: float
+) -> dict[str, float]:
+    """How far one DDIM step ends from the teacher's two, at the farthest pixel, with each of three guesses.
+
+    target: as `distill` takes it. The others are those of `two_steps`.
+    """
+
+    def ask(x: Tensor, t: Tensor) -> Tensor:
+        return teacher.schedule.predict_x_0(x, t, teacher.predict_noise(x, t, y, w=w)).clamp(-1, 1)
+
+    with torch.inference_mode():
+        first = ask(x_t, t)
+        x_m = ddim_step(teacher.schedule, x_t, first, t, m)
+        second, wanted = ask(x_m, m), target(teacher, x_t, t, m, s, y, w)
+    x_s = ddim_step(teacher.schedule, x_m, second, m, s)
+    guesses = {"the teacher's first guess": first, "its second guess": second, "your target": wanted}
+    return {
+        name: (ddim_step(teacher.schedule, x_t, x_0, t, s) - x_s).abs().max().item() for name, x_0 in guesses.items()
+    }
 
 
 def curves_figure(scores: dict[int, Scores]) -> Figure:
