@@ -24,67 +24,67 @@ def noise_in(attempt: Callable) -> Verdict:
     sign = "a sign is wrong: subtract p times the first equation, on both sides alike"
     mistakes = [
         (
-            form(lambda ans, p, q, x, a, s: (q * x - s * ans) / (a * q - s * p)),
+            form(lambda n, p, q, x, a, s: (q * x - s * n) / (a * q - s * p)),
             "that is x_0: ε is asked for, so x_0 must drop out",
         ),
-        (form(lambda ans, p, q, x, a, s: (p * x - a * ans) / (a * q - s * p)), "that is −ε: turn the sign round"),
+        (form(lambda n, p, q, x, a, s: (p * x - a * n) / (a * q - s * p)), "that is −ε: turn the sign round"),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans + p * x) / (a * q - s * p)),
+            form(lambda n, p, q, x, a, s: (a * n + p * x) / (a * q - s * p)),
             "the sign of p·x_t is wrong: x_0 drops out of a difference",
         ),
-        (form(lambda ans, p, q, x, a, s: (a * ans + p * x) / (a * q + s * p)), sign),
+        (form(lambda n, p, q, x, a, s: (a * n + p * x) / (a * q + s * p)), sign),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - p * x) / (a * q + s * p)),
+            form(lambda n, p, q, x, a, s: (a * n - p * x) / (a * q + s * p)),
             "you divide by √ᾱ·q + σ·p: there, too, stands a difference",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (s * ans - p * x) / (s * q - a * p)),
+            form(lambda n, p, q, x, a, s: (s * n - p * x) / (s * q - a * p)),
             "√ᾱ and √(1−ᾱ) are swapped: √ᾱ is the share of x_0",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - q * x) / (a * p - s * q)),
+            form(lambda n, p, q, x, a, s: (a * n - q * x) / (a * p - s * q)),
             "p and q are swapped: p is the share of x_0, and q that of ε",
         ),
         (
-            lambda ans, p, q, x, bar: (bar * ans - p * x) / (bar * q - (1 - bar) * p),
+            lambda n, p, q, x, bar: (bar * n - p * x) / (bar * q - (1 - bar) * p),
             "the roots are missing: x_t has the shares √ᾱ and √(1−ᾱ)",
         ),
         (
-            lambda ans, p, q, x, bar: (bar * ans - p * x) / (bar * q - (1 - bar).sqrt() * p),
+            lambda n, p, q, x, bar: (bar * n - p * x) / (bar * q - (1 - bar).sqrt() * p),
             "the root of ᾱ is missing: the share of x_0 is √ᾱ",
         ),
         (
-            lambda ans, p, q, x, bar: (bar.sqrt() * ans - p * x) / (bar.sqrt() * q - (1 - bar) * p),
+            lambda n, p, q, x, bar: (bar.sqrt() * n - p * x) / (bar.sqrt() * q - (1 - bar) * p),
             "the root of 1 − ᾱ is missing: the share of ε is √(1−ᾱ)",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - p * x) / (a * q - (1 - a) * p)),
+            form(lambda n, p, q, x, a, s: (a * n - p * x) / (a * q - (1 - a) * p)),
             "your share of ε is 1 − √ᾱ; it is √(1−ᾱ)",
         ),
         (
-            form(lambda ans, p, q, x, a, s: a * ans - p * x),
+            form(lambda n, p, q, x, a, s: a * n - p * x),
             "the division is missing: this is ε times a number that depends on p and q",
         ),
         (
-            form(lambda ans, p, q, x, a, s: a * ans + s * x),
+            form(lambda n, p, q, x, a, s: a * n + s * x),
             "that is right for an answer v only (notebook 03): use p and q",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (x - a * ans) / s),
+            form(lambda n, p, q, x, a, s: (x - a * n) / s),
             "you take the answer for x_0, whatever p and q are",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (ans - p * x) / q),
+            form(lambda n, p, q, x, a, s: (n - p * x) / q),
             "you put x_t where x_0 belongs: both are unknown, so use both equations",
         ),
-        (form(lambda ans, p, q, x, a, s: ans), "that is the answer as it is: it is ε only at p = 0 and q = 1"),
-        (form(lambda ans, p, q, x, a, s: x), "that is x_t itself"),
+        (form(lambda n, p, q, x, a, s: n), "that is the answer as it is: it is ε only at p = 0 and q = 1"),
+        (form(lambda n, p, q, x, a, s: x), "that is x_t itself"),
         (
             lambda *inputs: names.noise_in(*inputs).clamp(-1, 1),
             "you clip ε to [−1, 1]: only pictures have such limits, and noise has none",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (ans - p * ((q * x - s * ans) / (a * q - s * p))) / q),
+            form(lambda n, p, q, x, a, s: (n - p * ((q * x - s * n) / (a * q - s * p))) / q),
             "you divide by q, which is 0 if the answer is x_0: get ε from the other equation",
         ),
     ]
