@@ -5,10 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course import names
+from ddpm_lib.course import flows, names
 from ddpm_lib.course.checks.shared import images
 from ddpm_lib.course.exercise import Verdict, check, judge
-from ddpm_lib.course.flows import log_snr as flow_log_snr
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -209,7 +208,7 @@ def log_snr(attempt: Callable) -> Verdict:
         ("near both ends", torch.tensor([0.02, 0.3, 0.6, 0.98])),
         ("at the times of the notebook", course),
     ]
-    return judge(attempt, flow_log_snr, mistakes, cases)
+    return judge(attempt, flows.log_snr, mistakes, cases)
 
 
 def step(
@@ -249,7 +248,7 @@ def along_t(schedule: NoiseSchedule, x_t: Tensor, x_0: Tensor, t: Tensor, s: Ten
 @check
 def euler_step(attempt: Callable) -> Verdict:
     """attempt(schedule, x_t, x_0_hat, t, s, z) → x_s, by an Euler step of the flow from τ(t) to τ(s)."""
-    right = step()
+    right = flows.euler_step
     no_scale = "τ isn't σ_t: find the scale of x_t at which the shares of x_0 and ε add up to 1"
 
     mistakes = [
@@ -315,7 +314,7 @@ def euler_step(attempt: Callable) -> Verdict:
         ),
     ]
     cosine, linear = NoiseSchedule.cosine(T=500, shift=1.5), NoiseSchedule.linear(T=100, beta_1=1e-3, beta_T=0.1)
-    flow = NoiseSchedule.from_log_snr(flow_log_snr(torch.arange(1, 101) / 101))
+    flow = NoiseSchedule.from_log_snr(flows.log_snr(torch.arange(1, 101) / 101))
     walks = [
         ("on random inputs", cosine, [480, 333, 250, 111], [300, 250, 20, 110]),
         ("for a batch of 1 and another schedule", linear, [70], [20]),
@@ -336,8 +335,7 @@ def euler_step(attempt: Callable) -> Verdict:
 def guided_u(attempt: Callable) -> Verdict:
     """attempt(u_y, u_null, s) → û(∅) + s·(û(y) − û(∅)), with the guidance scale s = 1 + w."""
 
-    def guided(u_y: Tensor, u_null: Tensor, s: float) -> Tensor:
-        return u_null + s * (u_y - u_null)
+    guided = flows.guided_u
 
     mistakes = [
         (
