@@ -145,7 +145,7 @@ def weights_figure(trainings: dict[str, tuple[NoiseSchedule, str]]) -> Figure:
     return fig
 
 
-# ------------------------------------------------------------------------------------------------- walks and guidance
+# ------------------------------------------------------------------------------------------------- scores and guidance
 
 
 def score_steps(
@@ -181,10 +181,7 @@ def steps_table(scores: dict[str, list[Scores]], step_counts: Sequence[int], rea
 
 
 class GuidedFlow:
-    """A DDPM that is guided in flow velocities, by a function of (û(y), û(∅), s); it stands in a DDPM's place.
-
-    s is 1 + w, for the w that `sample` hands on.
-    """
+    """A DDPM whose guess is guided in flow velocities, by a function of (û(y), û(∅), s) with s = 1 + w."""
 
     def __init__(self, ddpm: DDPM, mix: Callable[[Tensor, Tensor, float], Tensor]):
         self.ddpm, self.schedule, self.mix = ddpm.eval(), ddpm.schedule, mix
@@ -194,7 +191,7 @@ class GuidedFlow:
         eps_hat = self.ddpm.predict_noise(x_t, t, y, w=w)
         return eps_hat - self.schedule.predict_x_0(x_t, t, eps_hat)
 
-    def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float = 0.0) -> Tensor:
+    def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float) -> Tensor:
         """ε̂ of the guided û: x_t = √ᾱ·x_0 + σ·ε with x_0 = ε − u, solved for ε."""
         u_hat = self.mix(self.predict_u(x_t, t, y, 0.0), self.predict_u(x_t, t, y, -1.0), 1 + w)
         signal, sigma = self.schedule.levels(t)
