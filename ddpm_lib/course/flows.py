@@ -6,7 +6,6 @@ Sources   flow matching: Lipman et al. 2022, arXiv:2210.02747 · rectified flow:
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import torch
 from matplotlib.axes import Axes
@@ -14,10 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ddpm_lib.course import plots
+from ddpm_lib.course.names import walk
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import Scores, evaluate
-from ddpm_lib.sampling import sample
+from ddpm_lib.sampling import ddim_step, sample
 from ddpm_lib.schedule import NoiseSchedule
 
 # ------------------------------------------------------- what the notebook uses until the learner's answers have passed
@@ -90,13 +90,9 @@ def _ways(axes: Axes, x: Tensor, y: Tensor, ends: Tensor) -> None:
 def exact_paths(eps: Tensor, d: float, T: int = 500) -> tuple[Tensor, Tensor]:
     """τ (T+1,) from 1 to 0, and x_τ (T+1, N) on the way from the noise eps (N,), by the exact û of two classes."""
     schedule = flow_schedule(T)
-    exact, x_t = TwoClasses(schedule, d), [eps]
-    signal, sigma = (level.flatten() for level in schedule.levels(torch.arange(T + 1)))
-    for t, s in pairwise(range(T, -1, -1)):
-        eps_hat = exact.eps(x_t[-1], t, None)
-        x_t.append(signal[s] * (x_t[-1] - sigma[t] * eps_hat) / signal[t] + sigma[s] * eps_hat)
-    scale = (signal + sigma).flip(0)
-    return sigma.flip(0) / scale, torch.stack(x_t) / scale.view(-1, 1)
+    signal, sigma = (level.flatten() for level in schedule.levels(torch.arange(T, -1, -1)))
+    scale = signal + sigma
+    return sigma / scale, walk(TwoClasses(schedule, d), ddim_step, eps) / scale.view(-1, 1)
 
 
 # ------------------------------------------------------------------------------------------------------- noise levels
