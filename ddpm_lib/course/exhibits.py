@@ -1,4 +1,4 @@
-"""What the rooms of notebooks 09 and 10 show: the code with a bug in it at work, and what the bug does in numbers."""
+"""What the rooms of notebooks 09 to 11 show: the code with a bug in it at work, and what the bug does in numbers."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -71,6 +71,14 @@ ALT = {
     "clock": (
         "Two rows of ten samples. Right: the digits 0 to 9. With the bug: the same grid of white dots on black ten "
         "times, no digit anywhere."
+    ),
+    "leading": (
+        "Four rows of the digits 0 to 9. The teacher in 20 steps, right and with the bug: clear digits. The student "
+        "in one step, right: clear digits, and with the bug: black and white snow, no digit anywhere."
+    ),
+    "swapped": (
+        "Three rows of the digits 0 to 9. The teacher in 8 steps and the perfect student in 4: the same clear digits. "
+        "With the bug: soft strokes, and plainer shapes of the same digits."
     ),
     "config": (
         "Bars of the number of parameters. Right: each model has as many. With the bug the first has as many as "

@@ -1,6 +1,6 @@
 """The museum of bugs: it finds the line of a bug in ddpm_lib, and gives the file with this line exchanged.
 
-Notebooks 09 and 10 show the bugs of data/museum.toml, and their test plants each of them into a copy of the package.
+Notebooks 09 to 11 show the bugs of data/museum.toml, and their test plants each of them into a copy of the package.
 Lines are compared as syntax trees: indentation, line breaks, quotes, comments and the file of a line don't matter.
 """
 

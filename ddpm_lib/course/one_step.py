@@ -5,6 +5,7 @@ Sources   progressive distillation: Salimans & Ho 2022, arXiv:2202.00512
 
 import copy
 import math
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -12,7 +13,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from ddpm_lib.course import plots
+from ddpm_lib import distillation
+from ddpm_lib.course import museum, plots
 from ddpm_lib.course.names import density, walk
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
@@ -22,6 +24,7 @@ from ddpm_lib.sampling import ddim_step, time_steps
 from ddpm_lib.schedule import NoiseSchedule
 
 Ask = Callable[[Tensor, Tensor], Tensor]  # (x_t, t) → x̂_0
+SCORES = {"FID": "fid", "agreement": "agreement", "coverage": "coverage", "diversity": "diversity"}  # title → field
 
 # ------------------------------------------------------- what the notebook uses until the learner's answers have passed
 
@@ -213,16 +216,49 @@ def error_table(two: TwoClasses, families: dict[str, dict[int, Ask]], x_T: Tenso
 # -------------------------------------------------------------------------------------------------------------- digits
 
 
-def score_table(scores: dict[str, Scores]) -> str:
-    """FID, agreement, coverage and diversity of each, and what real digits reach."""
-    rows = [f"{'':<26}{'FID':>7}{'agreement':>11}{'coverage':>10}{'diversity':>11}"]
-    for name, s in scores.items():
-        rows.append(f"{name:<26}{s.fid:>7.2f}{s.agreement:>11.3f}{s.coverage:>10.2f}{s.diversity:>11.2f}")
-    rows.append(
-        f"{f'{s.n} real digits':<26}{s.fid_floor:>7.2f}{s.agreement_floor:>11.3f}{s.coverage_floor:>10.2f}"
-        f"{s.diversity_floor:>11.2f}"
-    )
+def floor(real: Sequence[Scores], name: str) -> float:
+    """What real digits reach in one score: the mean over several draws (`few_steps.score_real_digits`)."""
+    return sum(getattr(scores, name) for scores in real) / len(real)
+
+
+def score_table(scores: dict[str, Scores], real: Sequence[Scores]) -> str:
+    """FID, agreement, coverage and diversity of each, and below what draws of real digits reach on the average."""
+    found = {name: [getattr(s, key) for key in SCORES.values()] for name, s in scores.items()}
+    return _table("", found | {f"{real[0].n} real digits": [floor(real, key) for key in SCORES.values()]})
+
+
+def _table(head: str, found: dict[str, Sequence[float]]) -> str:
+    """Lines of text with the four scores of each name."""
+    width = max(map(len, found))
+    rows = [f"{head:<{width}}{'FID':>7}{'agreement':>11}{'coverage':>10}{'diversity':>11}"]
+    for name, (fid, agreement, coverage, diversity) in found.items():
+        rows.append(f"{name:<{width}}{fid:>7.2f}{agreement:>11.3f}{coverage:>10.2f}{diversity:>11.2f}")
     return "\n".join(rows)
+
+
+def curves_figure(scores: dict[int, Scores], real: Sequence[Scores]) -> Figure:
+    """FID, agreement, coverage and diversity by number of steps, with what real digits reach dashed.
+
+    scores: steps → scores. real: those of several draws of real digits.
+    """
+    steps = sorted(scores)
+    panels = {title: {"student": [getattr(scores[n], key) for n in steps]} for title, key in SCORES.items()}
+    references = {title: (floor(real, key), "") for title, key in SCORES.items()}
+    limits = {title: (0, 1.1 * max(*panels[title]["student"], references[title][0])) for title in ("FID", "coverage")}
+    if min(panels["agreement"]["student"]) > 0.9:
+        limits["agreement"] = (0.9, 1.005)
+    return plots.small_multiples(steps, panels, "steps", log_x=True, references=references, limits=limits)
+
+
+def kept_table(metadata: dict) -> str:
+    """The scores that `tools/distil.py` kept in the student's file, as a table: its own and those of its teacher."""
+    found, real = {}, []
+    for name, text in metadata.items():
+        if name.endswith(" samples"):
+            setting, _, samples = name.removeprefix("its ").rpartition(", ")
+            pairs = re.findall(r"\w+ ([\d.]+) \(real digits ([\d.]+)\)", text)
+            found[setting], real = zip(*[map(float, pair) for pair in pairs], strict=True)
+    return _table(samples, found | {"real digits": real})
 
 
 def gaps(
@@ -247,17 +283,6 @@ def gaps(
     }
 
 
-def curves_figure(scores: dict[int, Scores]) -> Figure:
-    """FID, agreement and diversity by number of steps, with what real digits reach dashed. scores: steps → scores."""
-    steps = sorted(scores)
-    real, panels, references = next(iter(scores.values())), {}, {}
-    for title in ("FID", "agreement", "diversity"):
-        panels[title] = {"student": [getattr(scores[n], title.lower()) for n in steps]}
-        references[title] = (getattr(real, f"{title.lower()}_floor"), "real digits")
-    limits = {"agreement": (0.9, 1.005)} if min(panels["agreement"]["student"]) > 0.9 else {}
-    return plots.small_multiples(steps, panels, "steps", log_x=True, references=references, limits=limits)
-
-
 def times_table(schedule: NoiseSchedule, weights: dict[str, Callable[[Tensor], Tensor]], steps: int) -> str:
     """The weights at the times that this many steps visit, as lines of text."""
     times = time_steps(schedule.T, steps)[:-1]
@@ -266,3 +291,22 @@ def times_table(schedule: NoiseSchedule, weights: dict[str, Callable[[Tensor], T
         values = torch.as_tensor(weight(schedule.alpha_bar[times]))
         rows.append(f"{name:<14}" + "".join(f"{value:>10.3f}" for value in values.tolist()))
     return "\n".join(rows)
+
+
+class PerfectStudent:
+    """A student that has learned its target by heart: for each answer it asks its teacher for two steps.
+
+    steps: for how many steps it was taught; it can be asked at their times only. bug: a bug of the museum, in
+    distillation.py, with which the target was made.
+    """
+
+    def __init__(self, teacher: DDPM, steps: int, bug: str = ""):
+        self.teacher, self.schedule = teacher, teacher.schedule
+        self.target = (museum.planted(bug) if bug else distillation).two_steps
+        times = time_steps(self.schedule.T, 2 * steps)
+        self.after = {t: (m, s) for t, m, s in zip(times[::2], times[1::2], times[2::2], strict=False)}
+
+    def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float = 0.0) -> Tensor:
+        """ε̂ of the target. x_t: (B, 1, 28, 28). t: (B,) long, all alike. y: (B, 10). w: number."""
+        m, s = (torch.full_like(t, time) for time in self.after[int(t[0])])
+        return self.schedule.predict_eps(x_t, t, self.target(self.teacher, x_t, t, m, s, y, w))
