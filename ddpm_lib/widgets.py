@@ -268,6 +268,7 @@ class GuidanceLab(ipywidgets.VBox):
         self.distilled.layout.display = "none" if student is None else None
         self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
         self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
+        self.interval.add_class("guidance-lab-interval")
         self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
         self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
         self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
@@ -286,8 +287,8 @@ class GuidanceLab(ipywidgets.VBox):
             ipywidgets.HTML(STYLE),
             self.view,
             _box("w", self.w),
-            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.interval,
-                 self.distilled),
+            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.distilled,
+                 self.interval),
             self._stop,
             self._mix,
             self.readout,
@@ -324,8 +325,7 @@ class GuidanceLab(ipywidgets.VBox):
         self._mix.layout.display = None if self.view.value == "mix" else "none"
         self.digit.disabled = self.view.value == "mix"
         self.distilled.disabled = self.view.value not in ONE_STEP_VIEWS
-        for control in (self.steps, self.sampler, self.interval):
-            control.disabled = self.state.distilled
+        self.steps.disabled = self.sampler.disabled = self.interval.disabled = self.state.distilled
 
     def _changed(self, _change: dict) -> None:
         self._arrange()
