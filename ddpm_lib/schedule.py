@@ -66,7 +66,7 @@ class NoiseSchedule(nn.Module):
         """ᾱ_t = sigmoid(log-SNR_t): the schedule that has these log-SNRs, log(ᾱ_t/(1−ᾱ_t)) (Kingma et al. 2021, eq. 4).
 
         log_snr: (T,) float, finite, falling strictly from t = 1 to T. Flow matching's is 2·log((1−τ)/τ), 0 < τ < 1.
-        Raises ValueError for anything else, and where some β_t rounds to 0 or 1.
+        Raises ValueError for anything else, and where some β_t rounds to 0 or 1, or ᾱ_T to 0.
         """
         log_alpha_bar = F.logsigmoid(guards.falling("log_snr", log_snr).double())
         beta = -torch.expm1(log_alpha_bar.diff(prepend=log_alpha_bar.new_zeros(1)))  # β_t = 1 − ᾱ_t/ᾱ_{t−1}

@@ -122,7 +122,7 @@ class UNet(nn.Module):
         h = self.encoder_7(h_14)  # (B, C, 7, 7)
 
         told = [self.time_mlp(t_over_T[:, None]), self.label_mlp(y)]  # (B, E) each
-        if self.guidance_mlp:
+        if getattr(self, "guidance_mlp", None):  # notebook 02 lends this method to a network that has none
             told.append(self.guidance_mlp((0 * t_over_T if w is None else w)[:, None] / self.config.w_max))
         h = torch.cat([h, *(resize(embedding, h) for embedding in told)], dim=1)  # (B, C + 2E, 7, 7), with w C + 3E
         h = self.bottleneck(h)  # (B, C, 7, 7)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ddpm_lib.course import plots
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
+from ddpm_lib.precision import fair_threads
 from ddpm_lib.sampling import time_steps
 
 ARROWS = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "color": plots.ORANGE, "width": 0.009,
@@ -132,10 +133,11 @@ def walk(two: TwoClasses, step: Callable, x_T: Tensor, generator: torch.Generato
     x_T: (N,). Fresh noise z comes from generator; without one, z is 0. x̂_0 isn't clipped: these numbers have no ends.
     """
     x_t, path = x_T.view(-1, 1, 1, 1), [x_T]
-    for t, s in pairwise(time_steps(two.schedule.T, two.schedule.T)):
-        z = torch.zeros_like(x_t) if generator is None else torch.randn(x_t.shape, generator=generator)
-        x_t = one_step(two, step, x_t, t, s, z)
-        path.append(x_t.flatten())
+    with fair_threads():  # a thousand tiny steps: a second thread that waits for a busy core makes them crawl
+        for t, s in pairwise(time_steps(two.schedule.T, two.schedule.T)):
+            z = torch.zeros_like(x_t) if generator is None else torch.randn(x_t.shape, generator=generator)
+            x_t = one_step(two, step, x_t, t, s, z)
+            path.append(x_t.flatten())
     return torch.stack(path)
 
 

@@ -1,4 +1,4 @@
-"""Variants of the training recipe: the recommended recipe with one thing changed.
+"""Variants of the training recipe: the recommended recipe with one thing changed (for flow: question and schedule).
 
 `make variants` trains all of them, notebook 08 shows their scores. To add a variant, write one more entry: it says
 what builds the model, or what `TrainConfig` and `train` get.

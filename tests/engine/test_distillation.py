@@ -13,22 +13,18 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import (
-    DDPM,
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, load_checkpoint, sample, sample_steps
+from ddpm_lib.checkpoint import STUDENT
+from ddpm_lib.distillation import (
     DistillConfig,
     DistillRecord,
-    NoiseSchedule,
-    TrainConfig,
-    UNet,
+    _draw_times,
     distill,
-    load_checkpoint,
     renoise_step,
-    sample,
-    sample_steps,
+    step_loss,
     student_of,
+    two_steps,
 )
-from ddpm_lib.checkpoint import STUDENT
-from ddpm_lib.distillation import _draw_times, step_loss, two_steps
 from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.sampling import time_steps
 

@@ -209,7 +209,10 @@ OTHER_PARAMETERS = {
         "read",
     ),
     "09_museum_of_bugs": ({"samples": 40, "steps": 8, "batches": 100, "seed": 1}, "snow-line"),
-    "10_one_model_many_names": ({"budget_seconds": 3, "batch_size": 16, "samples": 50, "seed": 1}, "backwards-line"),
+    "10_one_model_many_names": (
+        {"budget_seconds": 3, "budget_flow_seconds": 3, "batch_size": 16, "samples": 50, "seed": 1},
+        "backwards-line",
+    ),
 }
 
 

@@ -5,10 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course import names
+from ddpm_lib.course import flows, names
 from ddpm_lib.course.checks.shared import images
 from ddpm_lib.course.exercise import Verdict, check, judge
-from ddpm_lib.course.flows import log_snr as flow_log_snr
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -24,67 +23,67 @@ def noise_in(attempt: Callable) -> Verdict:
     sign = "a sign is wrong: subtract p times the first equation, on both sides alike"
     mistakes = [
         (
-            form(lambda ans, p, q, x, a, s: (q * x - s * ans) / (a * q - s * p)),
+            form(lambda n, p, q, x, a, s: (q * x - s * n) / (a * q - s * p)),
             "that is x_0: ε is asked for, so x_0 must drop out",
         ),
-        (form(lambda ans, p, q, x, a, s: (p * x - a * ans) / (a * q - s * p)), "that is −ε: turn the sign round"),
+        (form(lambda n, p, q, x, a, s: (p * x - a * n) / (a * q - s * p)), "that is −ε: turn the sign round"),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans + p * x) / (a * q - s * p)),
+            form(lambda n, p, q, x, a, s: (a * n + p * x) / (a * q - s * p)),
             "the sign of p·x_t is wrong: x_0 drops out of a difference",
         ),
-        (form(lambda ans, p, q, x, a, s: (a * ans + p * x) / (a * q + s * p)), sign),
+        (form(lambda n, p, q, x, a, s: (a * n + p * x) / (a * q + s * p)), sign),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - p * x) / (a * q + s * p)),
+            form(lambda n, p, q, x, a, s: (a * n - p * x) / (a * q + s * p)),
             "you divide by √ᾱ·q + σ·p: there, too, stands a difference",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (s * ans - p * x) / (s * q - a * p)),
+            form(lambda n, p, q, x, a, s: (s * n - p * x) / (s * q - a * p)),
             "√ᾱ and √(1−ᾱ) are swapped: √ᾱ is the share of x_0",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - q * x) / (a * p - s * q)),
+            form(lambda n, p, q, x, a, s: (a * n - q * x) / (a * p - s * q)),
             "p and q are swapped: p is the share of x_0, and q that of ε",
         ),
         (
-            lambda ans, p, q, x, bar: (bar * ans - p * x) / (bar * q - (1 - bar) * p),
+            lambda n, p, q, x, bar: (bar * n - p * x) / (bar * q - (1 - bar) * p),
             "the roots are missing: x_t has the shares √ᾱ and √(1−ᾱ)",
         ),
         (
-            lambda ans, p, q, x, bar: (bar * ans - p * x) / (bar * q - (1 - bar).sqrt() * p),
+            lambda n, p, q, x, bar: (bar * n - p * x) / (bar * q - (1 - bar).sqrt() * p),
             "the root of ᾱ is missing: the share of x_0 is √ᾱ",
         ),
         (
-            lambda ans, p, q, x, bar: (bar.sqrt() * ans - p * x) / (bar.sqrt() * q - (1 - bar) * p),
+            lambda n, p, q, x, bar: (bar.sqrt() * n - p * x) / (bar.sqrt() * q - (1 - bar) * p),
             "the root of 1 − ᾱ is missing: the share of ε is √(1−ᾱ)",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (a * ans - p * x) / (a * q - (1 - a) * p)),
+            form(lambda n, p, q, x, a, s: (a * n - p * x) / (a * q - (1 - a) * p)),
             "your share of ε is 1 − √ᾱ; it is √(1−ᾱ)",
         ),
         (
-            form(lambda ans, p, q, x, a, s: a * ans - p * x),
+            form(lambda n, p, q, x, a, s: a * n - p * x),
             "the division is missing: this is ε times a number that depends on p and q",
         ),
         (
-            form(lambda ans, p, q, x, a, s: a * ans + s * x),
+            form(lambda n, p, q, x, a, s: a * n + s * x),
             "that is right for an answer v only (notebook 03): use p and q",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (x - a * ans) / s),
+            form(lambda n, p, q, x, a, s: (x - a * n) / s),
             "you take the answer for x_0, whatever p and q are",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (ans - p * x) / q),
+            form(lambda n, p, q, x, a, s: (n - p * x) / q),
             "you put x_t where x_0 belongs: both are unknown, so use both equations",
         ),
-        (form(lambda ans, p, q, x, a, s: ans), "that is the answer as it is: it is ε only at p = 0 and q = 1"),
-        (form(lambda ans, p, q, x, a, s: x), "that is x_t itself"),
+        (form(lambda n, p, q, x, a, s: n), "that is the answer as it is: it is ε only at p = 0 and q = 1"),
+        (form(lambda n, p, q, x, a, s: x), "that is x_t itself"),
         (
             lambda *inputs: names.noise_in(*inputs).clamp(-1, 1),
             "you clip ε to [−1, 1]: only pictures have such limits, and noise has none",
         ),
         (
-            form(lambda ans, p, q, x, a, s: (ans - p * ((q * x - s * ans) / (a * q - s * p))) / q),
+            form(lambda n, p, q, x, a, s: (n - p * ((q * x - s * n) / (a * q - s * p))) / q),
             "you divide by q, which is 0 if the answer is x_0: get ε from the other equation",
         ),
     ]
@@ -209,7 +208,7 @@ def log_snr(attempt: Callable) -> Verdict:
         ("near both ends", torch.tensor([0.02, 0.3, 0.6, 0.98])),
         ("at the times of the notebook", course),
     ]
-    return judge(attempt, flow_log_snr, mistakes, cases)
+    return judge(attempt, flows.log_snr, mistakes, cases)
 
 
 def step(
@@ -249,7 +248,7 @@ def along_t(schedule: NoiseSchedule, x_t: Tensor, x_0: Tensor, t: Tensor, s: Ten
 @check
 def euler_step(attempt: Callable) -> Verdict:
     """attempt(schedule, x_t, x_0_hat, t, s, z) → x_s, by an Euler step of the flow from τ(t) to τ(s)."""
-    right = step()
+    right = flows.euler_step
     no_scale = "τ isn't σ_t: find the scale of x_t at which the shares of x_0 and ε add up to 1"
 
     mistakes = [
@@ -315,7 +314,7 @@ def euler_step(attempt: Callable) -> Verdict:
         ),
     ]
     cosine, linear = NoiseSchedule.cosine(T=500, shift=1.5), NoiseSchedule.linear(T=100, beta_1=1e-3, beta_T=0.1)
-    flow = NoiseSchedule.from_log_snr(flow_log_snr(torch.arange(1, 101) / 101))
+    flow = NoiseSchedule.from_log_snr(flows.log_snr(torch.arange(1, 101) / 101))
     walks = [
         ("on random inputs", cosine, [480, 333, 250, 111], [300, 250, 20, 110]),
         ("for a batch of 1 and another schedule", linear, [70], [20]),
@@ -336,8 +335,7 @@ def euler_step(attempt: Callable) -> Verdict:
 def guided_u(attempt: Callable) -> Verdict:
     """attempt(u_y, u_null, s) → û(∅) + s·(û(y) − û(∅)), with the guidance scale s = 1 + w."""
 
-    def guided(u_y: Tensor, u_null: Tensor, s: float) -> Tensor:
-        return u_null + s * (u_y - u_null)
+    guided = flows.guided_u
 
     mistakes = [
         (
