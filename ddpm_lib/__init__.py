@@ -3,6 +3,7 @@
 from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from ddpm_lib.data import load_mnist, to_signed, to_unit
 from ddpm_lib.ddpm import DDPM
+from ddpm_lib.distillation import DistillConfig, DistillRecord, distill, renoise_step, student_of
 from ddpm_lib.morph import morph
 from ddpm_lib.precision import best_device, describe_machine
 from ddpm_lib.sampling import sample, sample_steps
@@ -12,6 +13,8 @@ from ddpm_lib.unet import UNet, UNetConfig
 
 __all__ = [
     "DDPM",
+    "DistillConfig",
+    "DistillRecord",
     "NoiseSchedule",
     "TrainConfig",
     "TrainRecord",
@@ -19,13 +22,16 @@ __all__ = [
     "UNetConfig",
     "best_device",
     "describe_machine",
+    "distill",
     "load_checkpoint",
     "load_mnist",
     "morph",
     "read_metadata",
+    "renoise_step",
     "sample",
     "sample_steps",
     "save_checkpoint",
+    "student_of",
     "to_signed",
     "to_unit",
     "train",

@@ -14,10 +14,20 @@ import torch
 from commit import commit
 from tqdm import tqdm
 
-from ddpm_lib import DDPM, describe_machine, load_checkpoint, load_mnist, sample, save_checkpoint
+from ddpm_lib import (
+    DDPM,
+    DistillConfig,
+    describe_machine,
+    distill,
+    load_checkpoint,
+    load_mnist,
+    renoise_step,
+    sample,
+    save_checkpoint,
+    student_of,
+)
 from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.data import FULL_SHA256
-from ddpm_lib.distillation import DistillConfig, distill, renoise_step, student_of
 from ddpm_lib.evaluation import evaluate, load_test_features
 
 SNAPSHOT = Path(__file__).parent.parent / "build" / "distil" / "snapshot"

@@ -11,9 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_checkpoint, read_metadata, save_checkpoint
+from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_checkpoint, read_metadata, save_checkpoint, student_of
 from ddpm_lib import checkpoint as checkpoint_module
-from ddpm_lib.distillation import student_of
 from ddpm_lib.files import write_tensors
 
 

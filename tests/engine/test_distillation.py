@@ -13,18 +13,22 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, load_checkpoint, sample, sample_steps
-from ddpm_lib.checkpoint import STUDENT
-from ddpm_lib.distillation import (
+from ddpm_lib import (
+    DDPM,
     DistillConfig,
     DistillRecord,
-    _draw_times,
+    NoiseSchedule,
+    TrainConfig,
+    UNet,
     distill,
+    load_checkpoint,
     renoise_step,
-    step_loss,
+    sample,
+    sample_steps,
     student_of,
-    two_steps,
 )
+from ddpm_lib.checkpoint import STUDENT
+from ddpm_lib.distillation import _draw_times, step_loss, two_steps
 from ddpm_lib.evaluation import classify, load_classifier
 from ddpm_lib.sampling import time_steps
 

@@ -213,6 +213,7 @@ OTHER_PARAMETERS = {
         {"budget_seconds": 3, "budget_flow_seconds": 3, "batch_size": 16, "samples": 50, "seed": 1},
         "backwards-line",
     ),
+    "11_one_step": ({"budget_seconds": 4, "batch_size": 8, "samples": 50, "w": 0.5, "seed": 1}, "test-target"),
 }
 
 

@@ -35,11 +35,13 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import (
     DDPM,
+    DistillConfig,
     NoiseSchedule,
     TrainConfig,
     UNet,
     UNetConfig,
     checkpoint,
+    distill,
     load_checkpoint,
     load_mnist,
     morph,
@@ -47,9 +49,9 @@ from ddpm_lib import (
     sample,
     sample_steps,
     save_checkpoint,
+    student_of,
     train,
 )
-from ddpm_lib.distillation import DistillConfig, distill, student_of
 from ddpm_lib.evaluation import evaluate
 
 CASES = int(os.environ.get("DDPM_CASES", "120"))

@@ -38,8 +38,8 @@ ROOMS = {
 # These refuse files, which are no arguments, and say what is wrong in the file.
 READ_FILES = {"files", "checkpoint", "data", "training.snapshot"}
 PUBLIC = [
-    "DDPM", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "load_checkpoint", "load_mnist", "morph", "sample",
-    "sample_steps", "save_checkpoint", "train",
+    "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "load_checkpoint",
+    "load_mnist", "morph", "sample", "sample_steps", "save_checkpoint", "student_of", "train",
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from ddpm_lib.course.checks.n09_museum_of_bugs import (
     times_test,
 )
 from ddpm_lib.course.checks.n10_one_model_many_names import euler_step, guided_u, log_snr, noise_in, score
+from ddpm_lib.course.checks.n11_one_step import loss_weight, renoise_step, two_step_target
 
 __all__ = [
     "acting_interval",
@@ -57,9 +58,11 @@ __all__ = [
     "listens",
     "log_snr",
     "loss",
+    "loss_weight",
     "noise_between",
     "noise_in",
     "posterior",
+    "renoise_step",
     "repaired_average",
     "repaired_config",
     "repaired_dropout",
@@ -78,6 +81,7 @@ __all__ = [
     "time_steps",
     "times_test",
     "training_times",
+    "two_step_target",
     "unet_forward",
     "w_of_scale",
     "weight_at",
