@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
 from ddpm_lib.course import plots
+from ddpm_lib.distillation import renoise_step
 from ddpm_lib.evaluation import evaluate, nearest_neighbours
 from ddpm_lib.precision import has_fast_bf16
 
@@ -82,8 +83,11 @@ def training_speed(data: TensorDataset) -> dict:
     }
 
 
-def sampling_speed(ddpm: DDPM, steps: int = 8, batch: int = 100) -> dict:
-    """Guided images per second (w = 1), batches of 100: T ancestral steps against 8 DPM-Solver++ steps."""
+def sampling_speed(ddpm: DDPM, student: DDPM, steps: int = 8, batch: int = 100) -> dict:
+    """Guided images per second (w = 1), batches of 100: T ancestral steps, 8 DPM-Solver++ steps, the student's 1 and 2.
+
+    Each ratio is against the starting point.
+    """
     labels = torch.arange(batch) % 10
     theirs = starting_point.starting_point().eval()
     x_t, t = torch.randn(batch, 1, 28, 28), torch.full((batch,), 250)
@@ -93,23 +97,30 @@ def sampling_speed(ddpm: DDPM, steps: int = 8, batch: int = 100) -> dict:
             theirs.predict_noise(x_t, t, labels, w=1.0)
 
     seconds = in_turns(
-        starting_point=one_step, ours=lambda: sample(ddpm, labels, w=1.0, sampler="dpmpp_2m", steps=steps)
+        starting_point=one_step,
+        ours=lambda: sample(ddpm, labels, w=1.0, sampler="dpmpp_2m", steps=steps),
+        student_1=lambda: sample(student, labels, w=1.0, steps=1),
+        student_2=lambda: sample(student, labels, w=1.0, steps=2, sampler=renoise_step),
     )
     whole = [step * theirs.schedule.T for step in seconds["starting_point"]]  # all steps cost the same
     return {
         "starting point: guided images/s": batch / median(whole),
         f"ours, {steps} steps: guided images/s": batch / median(seconds["ours"]),
+        "student, 1 step: guided images/s": batch / median(seconds["student_1"]),
+        "student, 2 steps: guided images/s": batch / median(seconds["student_2"]),
         "ratio": ratio(whole, seconds["ours"]),
+        "ratio, student, 1 step": ratio(whole, seconds["student_1"]),
+        "ratio, student, 2 steps": ratio(whole, seconds["student_2"]),
     }
 
 
-def latency(ddpm: DDPM, steps: int = 8, calls: int = 50) -> dict:
+def latency(ddpm: DDPM, sampler: str, steps: int, calls: int = 50) -> dict:
     """Milliseconds for ten guided digits in a warm process."""
     labels = torch.arange(10)
     milliseconds = []
     for _ in range(calls + 5):
         start = time.perf_counter()
-        sample(ddpm, labels, w=1.0, sampler="dpmpp_2m", steps=steps)
+        sample(ddpm, labels, w=1.0, sampler=sampler, steps=steps)
         milliseconds.append(1000 * (time.perf_counter() - start))
     ranked = sorted(milliseconds[5:])
     return {"median ms": median(ranked), "p95 ms": ranked[int(0.95 * calls)], "steps": steps}
@@ -195,13 +206,14 @@ def scores_of(images: torch.Tensor, labels: torch.Tensor) -> dict:
     }
 
 
-def sampled_scores(ddpm: DDPM, n: int, w: float, sampler: str, steps: int) -> dict:
+def sampled_scores(ddpm: DDPM, n: int, w: float, sampler: str | Callable, steps: int) -> dict:
     """Scores of n samples with the first n labels of the test set, so that digits are as frequent as in the data."""
     labels = test_set().tensors[1][:n]
     start, generator = time.perf_counter(), torch.Generator().manual_seed(1)
     images = [sample(ddpm, part, w=w, sampler=sampler, steps=steps, generator=generator) for part in labels.split(500)]
     seconds = time.perf_counter() - start
-    how = {"w": w, "sampler": sampler, "steps": steps, "seconds": seconds}
+    name = sampler if isinstance(sampler, str) else sampler.__name__
+    how = {"w": w, "sampler": name, "steps": steps, "seconds": seconds}
     return how | scores_of(torch.cat(images), labels)
 
 
@@ -253,6 +265,15 @@ def shipped(data: TensorDataset) -> list[dict]:
     return [sampled_scores(ddpm, 10_000, w, "ancestral", steps) for steps, w in points]
 
 
+def student(data: TensorDataset) -> list[dict]:
+    """Scores of the student that ships: on as many samples as the starting point's, and on 10,000."""
+    ddpm, points = load_checkpoint("student"), ((1, 0.3), (1, 1.0), (2, 0.3), (2, 1.0), (4, 0.3), (8, 0.3))
+    results = []
+    for n in (COMPARED, 10_000):
+        results += [sampled_scores(ddpm, n, w, renoise_step, steps) for steps, w in points]
+    return results
+
+
 def memorised(data: TensorDataset, n: int = 1000) -> dict:
     """L2 distance to the nearest training digit, of n samples of the shipped weights and of n test digits."""
     images, labels = (tensor[:n] for tensor in test_set().tensors)
@@ -270,16 +291,17 @@ def memorised(data: TensorDataset, n: int = 1000) -> dict:
 
 # ---------------------------------------------------------------------------- report
 
-QUALITY = (starting_point_quality, ours_after, five_minutes, shipped, memorised)
+QUALITY = (starting_point_quality, ours_after, five_minutes, shipped, student, memorised)
 
 
 def measure_speed(data: TensorDataset) -> dict:
     """All that is timed, and nothing that is scored."""
-    ddpm = load_checkpoint()
+    ddpm, student = load_checkpoint(), load_checkpoint("student")
     return {
         "training": training_speed(data),
-        "sampling": sampling_speed(ddpm),
-        "latency": latency(ddpm),
+        "sampling": sampling_speed(ddpm, student),
+        "latency": latency(ddpm, "dpmpp_2m", 8),
+        "latency of the student": latency(student, "ddim", 1),
         "limit": limit(data),
         "folding": folding(ddpm),
     }
@@ -287,7 +309,7 @@ def measure_speed(data: TensorDataset) -> dict:
 
 def report_speed(speed: dict, machine: str) -> None:
     """Print the speeds, and the machine on which they were measured."""
-    training, sampling, late, top = speed["training"], speed["sampling"], speed["latency"], speed["limit"]
+    training, sampling, top = speed["training"], speed["sampling"], speed["limit"]
     print(f"{machine}; medians of {ROUNDS} rounds in turns, ratios with their range\n")
     print(
         f"training        {training['ours: images/s']:8.0f} images/s, starting point "
@@ -297,9 +319,13 @@ def report_speed(speed: dict, machine: str) -> None:
         f"sampling        {sampling['ours, 8 steps: guided images/s']:8.0f} guided images/s, starting point "
         f"{sampling['starting point: guided images/s']:.2f}: {text(sampling['ratio'])}"
     )
-    print(
-        f"ten digits      {late['median ms']:8.0f} ms with {late['steps']} guided steps (p95 {late['p95 ms']:.0f} ms)"
-    )
+    for steps in ("1 step", "2 steps"):
+        print(
+            f"student, {steps:<7}{sampling[f'student, {steps}: guided images/s']:8.0f} guided images/s: "
+            f"{text(sampling[f'ratio, student, {steps}'])} as many as the starting point"
+        )
+    for name, late in (("ten digits", speed["latency"]), ("of the student", speed["latency of the student"])):
+        print(f"{name:<15} {late['median ms']:8.1f} ms with {late['steps']} guided steps (p95 {late['p95 ms']:.1f} ms)")
     print(
         f"limit           {top['GFLOP of a training step']:8.1f} GFLOP a training step at "
         f"{top['GFLOP/s of a training step']:.0f} GFLOP/s, a matrix product reaches "
@@ -328,11 +354,12 @@ def report_quality(results: dict) -> None:
             f"ours            {ours['seconds']:5} s: FID {score['fid']:.2f}, agreement {score['agreement']:.3f}"
             + f"   as good, {their_seconds / ours['seconds']:.0f}× faster" * good
         )
-    for name in ("five_minutes", "shipped"):
+    for name in ("five_minutes", "shipped", "student"):
         for score in results[name]:
             print(
-                f"{name:<15} w = {score['w']:3}, {score['steps']:2} × {score['sampler']:<9}: FID {score['fid']:.3f} = "
-                f"{score['fid'] / score['fid_floor']:.1f} × floor, agreement {score['agreement']:.4f}"
+                f"{name:<15} n = {score['n']:6}, w = {score['w']:3}, {score['steps']:2} × {score['sampler']:<12}: "
+                f"FID {score['fid']:.3f} = {score['fid'] / score['fid_floor']:.1f} × floor, "
+                f"agreement {score['agreement']:.4f}, coverage {score['coverage']:.3f}"
             )
     for name, nearest in results["memorised"].items():
         print(f"nearest training digit of {name}: " + ", ".join(f"{key} {value:.2f}" for key, value in nearest.items()))

@@ -3,10 +3,11 @@
 Images    [0, 1] until they are pixels
 Flow      control → `LabState` → `lab_picture` (pure) → `LabPicture` → PNG bytes in an Image widget
 
-A control only stores the state that is wanted now. One worker thread takes this state and draws a coarse picture. If no
-newer state comes for a moment, it draws the full picture. While there is nothing to draw, there is no thread. So
-dragging never queues work, and a kernel may run callbacks on any thread, with or without an event loop. Nothing here
-touches pyplot, an Output widget or torch's global generator, which threads share.
+A control only stores the state that is wanted now. One worker thread takes this state and draws a quick picture: with a
+distilled student in one step, else in a few steps. If no newer state comes for a moment, it draws the full picture.
+While there is nothing to draw, there is no thread. So dragging never queues work, and a kernel may run callbacks on any
+thread, with or without an event loop. Nothing here touches pyplot, an Output widget or torch's global generator, which
+threads share.
 """
 
 import html
@@ -34,12 +35,13 @@ with needed_by("ddpm_lib.widgets", "lab"):
     import traitlets
     from PIL import Image
 
-COARSE_STEPS = 4  # while a control moves, a picture is drawn in so many steps
+COARSE_STEPS = 4  # while a control moves, a picture without a student is drawn in so many steps
 REST = 0.12  # after so many seconds without a newer state, the full picture is drawn
 PATIENCE = 0.3  # after so many seconds of work, the panel says that it is computing
 FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these and the slider's w
 STYLE = f"<style>\n{(importlib.resources.files('ddpm_lib') / 'widgets.css').read_text(encoding='utf-8')}</style>"
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
+ONE_STEP_VIEWS = ("grid", "row")  # a student draws these; the others show the way, or a label that it wasn't taught
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class LabState:
     view: a key of `VIEWS`. w: guidance weight. digit: 0 … 9, or None for all ten. seed: of the noise x_T.
     steps, sampler, guidance_interval: as in `sample`. t: 1 … T, where "film" and "noise" stop.
     first, second, share: the "mix" view's digits, and the second one's share of the label in [0, 1].
+    distilled: whether the model is a distilled student, which draws the views of `ONE_STEP_VIEWS` in one step from x_T;
+    steps, sampler and guidance_interval don't act then.
     """
 
     view: str = "grid"
@@ -62,6 +66,7 @@ class LabState:
     first: int = 3
     second: int = 8
     share: float = 0.5
+    distilled: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,17 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
     """
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
-    guards.choice("view", state.view, tuple(views))
+    guards.choice("view", state.view, ONE_STEP_VIEWS if state.distilled else tuple(views))
+    if state.distilled:
+        state = replace(state, steps=1, sampler="ddim", guidance_interval=None)
     ddpm = for_sampling(ddpm)  # meanwhile another thread may sample or train with the caller's model
     with torch.inference_mode(), eval_mode(ddpm):
-        return views[state.view](ddpm, state, tick)
+        picture = views[state.view](ddpm, state, tick)
+    w_max, largest = getattr(ddpm, "w_max", 0), max(state.w, *FIXED_WEIGHTS) if state.view == "row" else state.w
+    if 0 < w_max < largest:
+        limit = f"This network hears no w above {say_number(w_max)}, and draws as for {say_number(w_max)} there."
+        picture = replace(picture, caption=f"{picture.caption} {limit}")
+    return picture
 
 
 def _labels(state: LabState, n: int = 10) -> Tensor:
@@ -229,14 +241,20 @@ class GuidanceLab(ipywidgets.VBox):
     """A panel in which you move w and everything else that guided sampling depends on, and see the digits change.
 
     ddpm: the model, as in `sample`; it is not changed. The first picture is there when the constructor returns.
+    student: a model that hears w and draws what ddpm draws, in one step, such as `load_checkpoint("student")` for the
+    shipped ddpm. It draws while a control moves, and at rest if the switch says so. None: ddpm draws alone.
     `state` holds the values of the controls; `picture` shows it as soon as `status` is empty. Raises ValueError.
     """
 
-    def __init__(self, ddpm: DDPM):
+    def __init__(self, ddpm: DDPM, student: DDPM | None = None):
         guards.denoiser("ddpm", ddpm)
         guards.choice("ddpm's number of classes", getattr(ddpm, "num_classes", 10), (10,))
+        if student is not None:
+            guards.denoiser("student", student)
+            guards.choice("student's number of classes", getattr(student, "num_classes", 10), (10,))
+            guards.finite("student's w_max", getattr(student, "w_max", 0), above=0)
         T = ddpm.schedule.T
-        self.ddpm = ddpm
+        self.ddpm, self.student = ddpm, student
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")
         digits = [("all ten", -1), *((str(digit), digit) for digit in range(10))]
         self.view = ipywidgets.ToggleButtons(
@@ -246,8 +264,11 @@ class GuidanceLab(ipywidgets.VBox):
         self.seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed")
         self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip="the next seed")
         self.steps = ipywidgets.IntSlider(min(20, T), min=1, max=min(100, T), description="steps")
+        self.distilled = ipywidgets.Checkbox(False, description="steps: 1 (distilled)", indent=False)
+        self.distilled.layout.display = "none" if student is None else None
         self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
         self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
+        self.interval.add_class("guidance-lab-interval")
         self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
         self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
         self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
@@ -266,7 +287,8 @@ class GuidanceLab(ipywidgets.VBox):
             ipywidgets.HTML(STYLE),
             self.view,
             _box("w", self.w),
-            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.interval),
+            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.distilled,
+                 self.interval),
             self._stop,
             self._mix,
             self.readout,
@@ -280,7 +302,7 @@ class GuidanceLab(ipywidgets.VBox):
         self._show(self.state)
         self.new_noise.on_click(lambda _: self.seed.set_trait("value", self.seed.value + 1))
         for control in (self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t,
-                        self.first, self.second, self.share):  # fmt: skip
+                        self.first, self.second, self.share, self.distilled):  # fmt: skip
             control.observe(self._changed, names="value")
 
     def __repr__(self) -> str:
@@ -293,13 +315,17 @@ class GuidanceLab(ipywidgets.VBox):
         digit = self.digit.value if self.digit.value >= 0 else None
         names = "view", "w", "seed", "steps", "sampler", "t", "first", "second"
         values = {name: getattr(self, name).value for name in names}
-        return LabState(**values, digit=digit, guidance_interval=interval, share=self.share.value / 100)
+        distilled = self.distilled.value and self.view.value in ONE_STEP_VIEWS
+        share = self.share.value / 100
+        return LabState(**values, digit=digit, guidance_interval=interval, share=share, distilled=distilled)
 
     def _arrange(self) -> None:
         """Show the controls of the view. The callback's thread does it: the worker never touches a control."""
         self._stop.layout.display = None if self.view.value in ("film", "noise") else "none"
         self._mix.layout.display = None if self.view.value == "mix" else "none"
         self.digit.disabled = self.view.value == "mix"
+        self.distilled.disabled = self.view.value not in ONE_STEP_VIEWS
+        self.steps.disabled = self.sampler.disabled = self.interval.disabled = self.state.distilled
 
     def _changed(self, _change: dict) -> None:
         self._arrange()
@@ -311,34 +337,41 @@ class GuidanceLab(ipywidgets.VBox):
                 threading.Thread(target=self._work, name="guidance lab", daemon=True).start()
 
     def _work(self) -> None:
-        """Draw the wanted states until none is left, coarse pictures while new states keep coming."""
+        """Draw the wanted states until none is left, quick pictures while new states keep coming."""
         while True:
             with self._news:
                 state, self._wanted = self._wanted, None
                 if state is None:
                     self._working = False
                     return
-            if state.steps > COARSE_STEPS:
-                self._show(state, coarse=True)
+            if not _is_quick(state):
+                self._show(self._sketch(state), full=state)
                 with self._news:
                     if self._wanted is not None or self._news.wait(REST):
                         continue
             self._show(state)
 
-    def _show(self, state: LabState, coarse: bool = False) -> None:
-        """Draw and show one picture. A coarse picture is always finished, so that a long drag shows some of them."""
+    def _sketch(self, state: LabState) -> LabState:
+        """What is drawn while a control moves. A student was taught whole walks with one w, so it hears no interval."""
+        if self.student is not None and state.view in ONE_STEP_VIEWS and state.guidance_interval is None:
+            return replace(state, distilled=True)
+        return replace(state, steps=COARSE_STEPS)
+
+    def _show(self, state: LabState, full: LabState | None = None) -> None:
+        """Draw and show a picture, or a sketch of `full`. A quick one is always finished: a long drag shows some."""
 
         def tick() -> None:
-            if not coarse and self._wanted is not None:
+            if not _is_quick(state) and self._wanted is not None:
                 raise _Superseded
 
         late = threading.Timer(PATIENCE, self._say_late)
         late.daemon = True
         late.start()
-        message = f"{COARSE_STEPS} of {state.steps} steps; the rest follows…" if coarse else ""
+        message = "" if full is None else f"{state.steps} of {full.steps} steps; the rest follows…"
+        if full is not None and state.distilled:
+            message = f"1 step of the student; {full.steps} steps of the teacher follow…"
         try:
-            shown = replace(state, steps=COARSE_STEPS) if coarse else state
-            self._present(shown, lab_picture(self.ddpm, shown, tick))
+            self._present(state, lab_picture(self.student if state.distilled else self.ddpm, state, tick))
         except _Superseded:
             message = self.status.value
         except Exception as error:  # the learner reads any error here; a thread's exception would be lost
@@ -357,12 +390,14 @@ class GuidanceLab(ipywidgets.VBox):
         height, width, _ = picture.pixels.shape
         self.picture.layout.width = f"{max(1, min(630 // width, 600 // height)) * width}px"
         self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
+        whose = "" if self.student is None else "student's " if state.distilled else "teacher's "
+        unheard = state.distilled and state.w > self.student.w_max
         numbers = {
-            "w": say_number(state.w),
+            "w": say_number(state.w) + (f" → {say_number(self.student.w_max)}" if unheard else ""),
             "scale 1 + w": say_number(1 + state.w),
             "read as asked": picture.agreement,
             "mean distance": picture.distance,
-            "steps": state.steps,
+            f"{whose}steps": 1 if state.distilled else state.steps,
         }
         self.readout.value = "".join(f"<span>{name} <b>{value}</b></span>" for name, value in numbers.items())
         self.picture.tooltip = picture.caption
@@ -374,6 +409,11 @@ class _Picture(ipywidgets.Image):
     end uses the tooltip only if there is also a description, which may be empty."""
 
     description = traitlets.Unicode("").tag(sync=True)
+
+
+def _is_quick(state: LabState) -> bool:
+    """Whether the full picture comes so soon that it needs no sketch."""
+    return state.distilled or state.steps <= COARSE_STEPS
 
 
 def _box(name: str, *children: ipywidgets.Widget) -> ipywidgets.Box:

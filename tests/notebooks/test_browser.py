@@ -95,7 +95,7 @@ def pixels(page):
 
 def wait_for_picture(page, state, seconds=180):
     """Until the browser shows what the pure function draws for this state, and rests."""
-    want = lab_picture(load_checkpoint(), state).pixels
+    want = lab_picture(load_checkpoint("student" if state.distilled else None), state).pixels
     deadline = time.monotonic() + seconds
     while True:
         got = pixels(page)
@@ -110,6 +110,11 @@ def wait_for_picture(page, state, seconds=180):
 
 def slider_w(page):
     return float(page.locator(".guidance-lab-w .widget-readout").inner_text())
+
+
+def words(page):
+    """The read-out as one line."""
+    return " ".join(page.locator(".guidance-lab-readout").inner_text().split())
 
 
 def where(page):
@@ -202,8 +207,19 @@ def test_the_lab_in_a_browser(open_lab, tmp_path, capsys):
         page.mouse.move(x - 80 + 80 * np.cos(i / 15), y)
         page.wait_for_timeout(10)
     shown, seconds = page.evaluate("window.pictures.length"), time.perf_counter() - start
+    while_dragging = words(page)
     page.mouse.up()
     page.wait_for_timeout(100)
+    wait_for_picture(page, LabState(w=slider_w(page)))
+    assert while_dragging.endswith("student's steps 1")
+    assert words(page).endswith("teacher's steps 20")
+
+    # The switch keeps the student at rest, and back.
+    switch = page.get_by_label("steps: 1 (distilled)")
+    switch.check()
+    wait_for_picture(page, LabState(w=slider_w(page), distilled=True))
+    assert words(page).endswith("student's steps 1")
+    switch.uncheck()
     wait_for_picture(page, LabState(w=slider_w(page)))
 
     # Every view comes, and every control has its visible name.

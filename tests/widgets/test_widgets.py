@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 import threading
 import time
 
@@ -11,13 +12,26 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_lib import load_checkpoint, sample, widgets
+from ddpm_lib import DDPM, UNet, load_checkpoint, sample, student_of, widgets
 from ddpm_lib.widgets import COARSE_STEPS, VIEWS, GuidanceLab, LabState, lab_picture
 
 
 @pytest.fixture
 def lab(tiny_ddpm):
     return GuidanceLab(tiny_ddpm)
+
+
+@pytest.fixture
+def student(make_ddpm):
+    """A network that hears w in −1 … 4, and draws other digits than the tiny ddpm."""
+    student = student_of(make_ddpm(seed=1)).eval()
+    torch.nn.init.normal_(student.unet.bottleneck[0][0].weight, generator=torch.Generator().manual_seed(0))
+    return student
+
+
+@pytest.fixture
+def taught_lab(tiny_ddpm, student):
+    return GuidanceLab(tiny_ddpm, student)
 
 
 def until(condition, seconds=20):
@@ -42,7 +56,12 @@ def walk(widget):
 
 
 def shows(lab, state):
-    return np.array_equal(pixels(lab), lab_picture(lab.ddpm, state).pixels)
+    return np.array_equal(pixels(lab), lab_picture(lab.student if state.distilled else lab.ddpm, state).pixels)
+
+
+def words(lab):
+    """The read-out as one line."""
+    return " ".join(re.sub("<.*?>", " ", lab.readout.value).split())
 
 
 # ---------------------------------------------------------------------------- the pure function
@@ -119,11 +138,32 @@ def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
     ("wrong", "message"),
     [({"view": "x"}, "view"), ({"steps": 0}, "steps"), ({"w": float("nan")}, r"^w\b"), ({"digit": 10}, "labels"),
      ({"sampler": "x"}, "sampler"), ({"view": "noise", "steps": 1}, "steps"),
-     ({"guidance_interval": (9, 1)}, "guidance_interval"), ({"view": "mix", "share": 1.5}, "labels")],
+     ({"guidance_interval": (9, 1)}, "guidance_interval"), ({"view": "mix", "share": 1.5}, "labels"),
+     *(({"view": view, "distilled": True}, "view") for view in ("film", "noise", "mix"))],
 )  # fmt: skip
 def test_states_that_make_no_sense_are_refused(tiny_ddpm, wrong, message):
     with pytest.raises(ValueError, match=message):
         lab_picture(tiny_ddpm, LabState(**({"steps": 3} | wrong)))
+
+
+def test_a_student_draws_in_one_step_from_the_noise_of_the_seed(student):
+    state = LabState(w=2.5, seed=4, steps=6, sampler="ancestral", guidance_interval=(1, 2), distilled=True)
+    x = sample(student, torch.arange(10), 2.5, steps=1, generator=torch.Generator().manual_seed(4))
+    tiles = (x * 255).round().byte().view(2, 5, 28, 28)
+    shown = lab_picture(student, state).pixels[..., 0].reshape(2, 30, 5, 30).transpose(0, 2, 1, 3)[:, :, 1:-1, 1:-1]
+    assert np.array_equal(shown, tiles)
+    assert not np.array_equal(shown, lab_picture(student, dataclasses.replace(state, w=0.0)).pixels)
+
+
+@pytest.mark.parametrize(("view", "w", "said"), [("grid", 4.0, False), ("grid", 4.05, True), ("row", 1.0, True)])
+def test_a_picture_says_where_its_network_does_not_hear_w(student, tiny_ddpm, view, w, said):
+    state = LabState(view, w=w, digit=3, steps=2)
+    heard = lab_picture(student, dataclasses.replace(state, distilled=True)).caption
+    assert ("hears no w above 4" in heard) == said
+    assert "hears" not in lab_picture(tiny_ddpm, state).caption
+    if view == "grid":
+        pixels = [lab_picture(student, LabState(w=w, distilled=True)).pixels for w in (w, 4.0)]
+        assert np.array_equal(*pixels)
 
 
 # ---------------------------------------------------------------------------- the panel
@@ -286,3 +326,118 @@ def test_threads_may_share_the_panel(lab):
 def test_what_is_no_model_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^ddpm\b.*DDPM"):
         GuidanceLab(wrong)
+
+
+# ---------------------------------------------------------------------------- the student
+
+
+def test_while_a_control_moves_the_student_draws_and_at_rest_the_teacher(taught_lab, monkeypatch):
+    lab, seen, said = taught_lab, [], []
+    present = lab._present
+    monkeypatch.setattr(
+        lab, "_present", lambda *shown: (present(*shown), seen.append((shows(lab, shown[0]), words(lab))))
+    )
+    lab.status.observe(lambda change: said.append(change["new"]), names="value")
+    lab.w.value = 2.0
+    settle(lab)
+    (first, drawn_first), (last, drawn_last) = seen
+    assert (first, last) == (True, True)
+    assert drawn_first.endswith("student's steps 1")
+    assert drawn_last.endswith("teacher's steps 20")
+    assert said == ["1 step of the student; 20 steps of the teacher follow…", ""]
+    assert shows(lab, LabState(w=2.0, t=lab.t.value))
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "by_student"),
+    [("digit", 3, True), ("seed", 1, True), ("view", "row", True), ("view", "film", False), ("view", "noise", False),
+     ("view", "mix", False), ("interval", (1, 9), False)],
+)  # fmt: skip
+def test_where_a_student_was_not_taught_there_is_a_sketch(taught_lab, monkeypatch, control, value, by_student):
+    seen = []
+    monkeypatch.setattr(taught_lab, "_present", lambda state, picture: seen.append((state.distilled, state.steps)))
+    getattr(taught_lab, control).value = value
+    settle(taught_lab)
+    assert seen == [(by_student, 20 if by_student else COARSE_STEPS), (False, 20)]
+
+
+def test_the_switch_keeps_the_student_at_rest(taught_lab):
+    lab = taught_lab
+    lab.distilled.value = True
+    lab.w.value = 3.0
+    settle(lab)
+    assert lab.state == LabState(w=3.0, t=lab.t.value, distilled=True)
+    assert shows(lab, lab.state)
+    assert words(lab).startswith("w 3 scale")
+    assert words(lab).endswith("student's steps 1")
+    assert [lab.steps.disabled, lab.sampler.disabled, lab.interval.disabled] == [True] * 3
+
+    lab.w.value = 6.0
+    settle(lab)
+    assert words(lab).startswith("w 6 → 4 scale")
+
+    lab.view.value = "film"  # a way has no one step: the teacher draws it, and the switch waits
+    settle(lab)
+    assert lab.distilled.disabled
+    assert not lab.steps.disabled
+    assert shows(lab, LabState("film", w=6.0, t=lab.t.value))
+    assert words(lab).startswith("w 6 scale")
+
+    lab.view.value = "grid"
+    lab.distilled.value = False
+    settle(lab)
+    assert shows(lab, LabState(w=6.0, t=lab.t.value))
+    assert words(lab).endswith("teacher's steps 20")
+
+
+@pytest.mark.parametrize("change", [{"distilled": True}, {"steps": COARSE_STEPS}])
+def test_a_quick_picture_is_finished_though_a_newer_state_waits(taught_lab, monkeypatch, change):
+    """Otherwise a long drag would show nothing until it ends."""
+    for name, value in change.items():
+        getattr(taught_lab, name).value = value
+    settle(taught_lab)
+    shown = []
+
+    def draw_and_change(model, state, tick):
+        if state.w < 2:
+            taught_lab.w.value = state.w + 0.5  # while this picture is being drawn
+        return lab_picture(model, state, tick)
+
+    monkeypatch.setattr(widgets, "lab_picture", draw_and_change)
+    monkeypatch.setattr(taught_lab, "_present", lambda state, picture: shown.append(state.w))
+    taught_lab.w.value = 0.5
+    settle(taught_lab)
+    assert shown == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_without_a_student_there_is_no_switch(lab, taught_lab):
+    assert (lab.distilled.layout.display, taught_lab.distilled.layout.display) == ("none", None)
+    assert not lab.state.distilled
+    assert re.fullmatch(r"w 1 scale .* mean distance [\d.]+ steps 20", words(lab))
+
+
+def test_the_shipped_student_draws_what_its_teacher_draws(global_rng_untouched):
+    teacher, student = load_checkpoint(), load_checkpoint("student")
+    with global_rng_untouched():
+        pictures = [lab_picture(model, LabState(distilled=model is student)) for model in (teacher, student)]
+        other = lab_picture(teacher, LabState(seed=1))
+    assert [picture.agreement for picture in pictures] == ["10 of 10"] * 2
+    full, one_step, elsewhere = (picture.pixels[..., 0].astype(float) for picture in (*pictures, other))
+    assert abs(full - one_step).mean() < 0.5 * abs(full - elsewhere).mean()  # the digits of this noise, not others
+
+
+@pytest.mark.parametrize("wrong", [3, "student", torch.nn.Linear(2, 2)])
+def test_what_is_no_student_is_refused(tiny_ddpm, wrong):
+    with pytest.raises(ValueError, match=r"^student\b.*DDPM"):
+        GuidanceLab(tiny_ddpm, student=wrong)
+
+
+def test_a_model_that_does_not_hear_w_is_no_student(tiny_ddpm):
+    with pytest.raises(ValueError, match=r"^student's w_max"):
+        GuidanceLab(tiny_ddpm, tiny_ddpm)
+
+
+def test_a_student_of_other_classes_is_refused(tiny_ddpm, tiny_config):
+    config = dataclasses.replace(tiny_config, num_classes=4, w_max=4.0)
+    with pytest.raises(ValueError, match=r"^student's number of classes"):
+        GuidanceLab(tiny_ddpm, DDPM(UNet(config), tiny_ddpm.schedule))
