@@ -50,7 +50,9 @@ if (lab && !lab.dataset.named) {
     box.textContent = numbers ? numbers.map(x => whole ? Math.round(x) : x).join(' – ') : now;
     setTimeout(() => { box.dataset.shown = box.textContent; });  // when ipywidgets has written what holds now
   };
-  lab.addEventListener('focusin', ({target}) => { target.dataset.shown = target.textContent; });
+  lab.addEventListener('focusin', ({target}) => {
+    if (target.matches('.widget-readout')) target.dataset.shown = target.textContent;
+  });
   lab.addEventListener('pointerdown', () => say(), true);
   lab.addEventListener('keydown', read, true);
   lab.addEventListener('blur', read, true);

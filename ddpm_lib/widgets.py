@@ -217,9 +217,9 @@ def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> Lab
     if labels.ndim == 1:
         agreement = f"{(read == labels).sum()} of {len(read)}"
     else:
-        counts = {digit: int((read == digit).sum()) for digit in (state.first, state.second)}
-        others = len(read) - sum(counts.values())
-        agreement = ", ".join(f"{n} × {digit}" for digit, n in (counts | ({"other": others} if others else {})).items())
+        agreement = ", ".join(
+            f"{(read == digit).sum()} × {digit}" for digit in dict.fromkeys((state.first, state.second))
+        )
     distance = f"{torch.pdist(judged.flatten(1).float().cpu()).mean():.1f}" if len(judged) > 1 else "–"
     return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
 
@@ -441,8 +441,9 @@ class GuidanceLab(ipywidgets.VBox):
     def _present(self, state: LabState, picture: LabPicture) -> None:
         height, width, _ = picture.pixels.shape
         fits = f"{max(1, min(630 // width, 600 // height)) * width}px"
-        # cqw and vh: hundredths of the panel's width and of the window's height; row names take some of the width
-        fits = f"min({fits}, 100cqw - {100 if picture.rows else 0}px, {width / height:.3f} * max(100vh - 500px, 270px))"
+        names = 8 * max(map(len, picture.rows), default=0)
+        # cqw and vh: hundredths of the panel's width and of the window's height
+        fits = f"min({fits}, 100cqw - {names}px, {width / height:.3f} * max(100vh - 500px, 270px))"
         self._columns.layout.width = self.picture.layout.width = fits
         self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
         with self.picture.hold_sync():  # the browser sets the image again for each message

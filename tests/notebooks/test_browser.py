@@ -72,7 +72,8 @@ CUT = """() => {
   const lab = document.querySelector('.guidance-lab'), found = [], box = lab.getBoundingClientRect();
   const notebook = lab.closest('.jp-WindowedPanel-outer').getBoundingClientRect();
   if (box.right > notebook.right || lab.scrollWidth > lab.clientWidth) found.push('the lab');
-  for (const part of lab.querySelectorAll('img, button, label, select, input, summary, p, b, .slider, .widget-readout')) {
+  const parts = 'img, button, label, select, input, summary, p, b, .slider, .widget-readout';
+  for (const part of lab.querySelectorAll(parts)) {
     const {left, right, width} = part.getBoundingClientRect();
     if (width && (left < box.left || right > box.right)) found.push(part.outerHTML);
     if (part.matches('button, label, p, b, .widget-readout') && part.scrollWidth > part.clientWidth + 1
@@ -339,7 +340,7 @@ def test_every_control_has_a_name_a_focus_and_contrast(open_lab, theme):
     for view in ("film strip", "mix digits", "one w"):
         page.get_by_role("button", name=view).click()
         wait_for_picture(page, LabState(view={"film strip": "film", "mix digits": "mix"}.get(view, "grid")))
-        assert lab.get_by_role("button", pressed=True).all_inner_texts() == [view]
+        assert lab.get_by_role("group", name="view").get_by_role("button", pressed=True).all_inner_texts() == [view]
         nameless = r"- (slider|button|textbox|combobox|spinbutton|checkbox|img|group)(?! \"\S)"
         assert not re.search(nameless, lab.aria_snapshot().replace("- group: What", ""))
         assert page.evaluate(FAINT) == []
@@ -353,6 +354,8 @@ def test_every_control_has_a_name_a_focus_and_contrast(open_lab, theme):
 
     # By Tab through all of it: each one that has the focus shows it.
     page.get_by_role("button", name="one w").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
     seen = []
     while page.evaluate("document.querySelector('.guidance-lab').contains(document.activeElement)"):
         look = page.evaluate("""() => {
@@ -379,7 +382,9 @@ def test_nothing_is_cut_off_in_narrow_windows(open_lab):
             assert page.evaluate(CUT) == [], (width, view)
             image = page.locator(".guidance-lab-image").bounding_box()
             assert image["height"] / image["width"] == pytest.approx(
-                page.evaluate("(image => image.naturalHeight / image.naturalWidth)(document.querySelector('img'))"),
+                page.evaluate(
+                    "(image => image.naturalHeight / image.naturalWidth)(document.querySelector('.guidance-lab img'))"
+                ),
                 rel=0.02,
             )
             caption, foot, lab = (

@@ -160,10 +160,8 @@ def test_a_mix_counts_each_digit_once(tiny_ddpm):
     same, other = (lab_picture(tiny_ddpm, LabState("mix", first=3, second=second, steps=2)) for second in (3, 8))
     assert "the label 3, mixed with itself, each" in same.caption
     assert "the label 50% of 3 and 50% of 8, each" in other.caption
-    for picture, digits in ((same, ["3"]), (other, ["3", "8"])):
-        counts = dict(part.split(" × ")[::-1] for part in picture.agreement.split(", "))
-        assert [name for name in counts if name != "other"] == digits
-        assert sum(map(int, counts.values())) == 10
+    assert re.fullmatch(r"\d+ × 3", same.agreement)
+    assert re.fullmatch(r"\d+ × 3, \d+ × 8", other.agreement)
 
 
 def test_a_number_has_no_minus_zero():
