@@ -10,9 +10,13 @@ thread, with or without an event loop. Nothing here touches pyplot, an Output wi
 threads share.
 """
 
+import contextlib
 import html
 import importlib.resources
 import io
+import json
+import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -39,7 +43,11 @@ COARSE_STEPS = 4  # while a control moves, a picture without a student is drawn 
 REST = 0.12  # after so many seconds without a newer state, the full picture is drawn
 PATIENCE = 0.3  # after so many seconds of work, the panel says that it is computing
 FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these and the slider's w
-STYLE = f"<style>\n{(importlib.resources.files('ddpm_lib') / 'widgets.css').read_text(encoding='utf-8')}</style>"
+SCRIPT, SHEET, SAY = (
+    (importlib.resources.files("ddpm_lib") / f"widgets.{kind}").read_text("utf-8") for kind in ("js", "css", "json")
+)
+STYLE = f'<style onload="{html.escape(SCRIPT)}">\n{SHEET}</style>'  # a widget's HTML runs handlers, but no <script>
+SAY = json.loads(SAY)  # what the labels mean, and other words that the lab in a browser tab says, too
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 ONE_STEP_VIEWS = ("grid", "row")  # a student draws these; the others show the way, or a label that it wasn't taught
 
@@ -134,7 +142,7 @@ def _last(walk: Iterator) -> Tensor:
 def _grid(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, labels := _labels(state), tick))
     what = "The digits 0 to 9" if state.digit is None else f"Ten times the digit {state.digit}, each from other noise"
-    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {say_w(state.w)}", state)
+    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {_say_where(ddpm, state, say_w(state.w))}", state)
 
 
 def _row(ddpm, state, tick) -> LabPicture:
@@ -142,6 +150,8 @@ def _row(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, labels, tick, weights)).view(len(labels), len(weights), 1, 28, 28)
     differs = "w and the noise on the way differ" if state.sampler == "ancestral" else "only w differs"
     caption = f"Each row starts from the same noise; {differs}. The first column follows the slider."
+    if state.guidance_interval is not None:
+        caption += f" {_say_where(ddpm, state, 'The w of a column acts.')}"
     names = [f"▸ w = {say_number(state.w)}", *map(say_number, FIXED_WEIGHTS)]
     return _picture(x.squeeze(2), x[:, 0], labels, caption, state, names)
 
@@ -159,7 +169,7 @@ def _film(ddpm, state, tick) -> LabPicture:
         names = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
     caption = (
         f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
-        f"{say_w(state.w)}"
+        f"{_say_where(ddpm, state, say_w(state.w))}"
     )
     judged = to_unit(x_0_hat)
     return _picture(to_unit(strip.squeeze(2)), judged, labels, caption, state, names, ("x_t", "x̂_0"))
@@ -167,7 +177,7 @@ def _film(ddpm, state, tick) -> LabPicture:
 
 def _noise(ddpm, state, tick) -> LabPicture:
     labels = _labels(state)
-    guards.count("steps of this view, which stops on the way,", state.steps, least=2)
+    guards.count("the number of steps in this view, which stops on the way,", state.steps, least=2)
     t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda t: abs(t - state.t))
     walk = _walk(ddpm, state, labels, tick)
     x_t = next(x for at, x, _ in walk if at == t)
@@ -189,15 +199,15 @@ def _mix(ddpm, state, tick) -> LabPicture:
     y[:, state.first] += 1 - state.share
     y[:, state.second] += state.share
     x = _last(_walk(ddpm, state, y, tick))
-    caption = (
-        f"Ten times the label {1 - state.share:.0%} of {state.first} and {state.share:.0%} of {state.second}, "
-        f"each from other noise. {say_w(state.w)}"
-    )
+    label = f"{1 - state.share:.0%} of {state.first} and {state.share:.0%} of {state.second}"
+    label = label if state.first != state.second else f"{state.first}, mixed with itself"
+    caption = f"Ten times the label {label}, each from other noise. {_say_where(ddpm, state, say_w(state.w))}"
     return _picture(x.view(2, 5, 28, 28), x, y, caption, state)
 
 
 def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> LabPicture:
     """Tiles (R, C, 28, 28) as pixels, and the read-out for the images `judged`: how many are read as asked."""
+    guards.finite("the mean pixel", float(judged.mean()))
     tiles = (images.float().cpu().clamp(0, 1) * 255).round().byte().numpy()
     pixels = np.zeros((tiles.shape[0], tiles.shape[1], 30, 30, 2), np.uint8)  # one transparent pixel around each tile
     pixels[:, :, 1:-1, 1:-1] = np.stack([tiles, np.full_like(tiles, 255)], axis=-1)
@@ -207,7 +217,9 @@ def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> Lab
     if labels.ndim == 1:
         agreement = f"{(read == labels).sum()} of {len(read)}"
     else:
-        agreement = f"{(read == state.first).sum()} × {state.first}, {(read == state.second).sum()} × {state.second}"
+        agreement = ", ".join(
+            f"{(read == digit).sum()} × {digit}" for digit in dict.fromkeys((state.first, state.second))
+        )
     distance = f"{torch.pdist(judged.flatten(1).float().cpu()).mean():.1f}" if len(judged) > 1 else "–"
     return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
 
@@ -222,9 +234,21 @@ def say_w(w: float) -> str:
     return f"w = {say_number(w)}: the label is {how}."
 
 
+def _say_where(ddpm: DDPM, state: LabState, what: str) -> str:
+    """What w does, and at how many of the steps if there is an interval."""
+    if state.guidance_interval is None or what == say_w(0):
+        return what
+    t_min, t_max = state.guidance_interval
+    acts = sum(t_min <= t <= t_max for t in time_steps(ddpm.schedule.T, state.steps)[:-1])
+    if not acts:
+        return f"No step falls into the interval {t_min} … {t_max}, so w does nothing: there is no guidance."
+    where = f"at {acts} of {state.steps} steps{', without guidance at the others' * (acts < state.steps)}"
+    return f"{what.removesuffix('.')} {where}."
+
+
 def say_number(x: float) -> str:
     """A number with at most two decimals and a real minus sign."""
-    return f"{x:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+    return f"{round(x, 2) + 0.0:.2f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -258,51 +282,67 @@ class GuidanceLab(ipywidgets.VBox):
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")
         digits = [("all ten", -1), *((str(digit), digit) for digit in range(10))]
         self.view = ipywidgets.ToggleButtons(
-            options=[(name, key) for key, name in VIEWS.items()], description="view", style={"button_width": "auto"}
+            options=[(name, key) for key, name in VIEWS.items()],
+            tooltips=[SAY["views"][name] for name in VIEWS.values()],
+            description="view",
+            style={"button_width": "auto"},
         )
         self.digit = ipywidgets.Dropdown(options=digits, description="digit")
         self.seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed")
-        self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip="the next seed")
+        self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip=SAY["words"]["new noise"])
         self.steps = ipywidgets.IntSlider(min(20, T), min=1, max=min(100, T), description="steps")
         self.distilled = ipywidgets.Checkbox(False, description="steps: 1 (distilled)", indent=False)
         self.distilled.layout.display = "none" if student is None else None
         self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
         self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
-        self.interval.add_class("guidance-lab-interval")
         self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
-        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="from")
-        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="to")
-        self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of it")
+        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="digit A")
+        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="digit B")
+        self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of B")
         self.play = ipywidgets.Play(50, max=100, step=2, interval=100, description="play the morph")
         self.play.set_trait("repeat" if self.play.has_trait("repeat") else "_repeat", True)  # _repeat in ipywidgets 7
         ipywidgets.jslink((self.play, "value"), (self.share, "value"))
+        controls = (self.w, self.digit, self.seed, self.sampler, self.steps, self.distilled, self.interval, self.t,
+                    self.first, self.second, self.share)  # fmt: skip
+        for control in controls:
+            name = "tooltip" if control.has_trait("tooltip") else "description_tooltip"  # the latter in ipywidgets 7
+            setattr(control, name, SAY["words"][control.description])
 
         self.picture = _Picture(format="png").add_class("guidance-lab-image")
         names = "readout", "caption", "status", "columns", "rows"
-        texts = [ipywidgets.HTML().add_class(f"guidance-lab-{name}") for name in names]
-        self.readout, self.caption, self.status, self._columns, self._rows = texts
+        self.readout, self.caption, self.status, self._columns, self._rows = map(_text, names)
+        self._shown = _box("picture", ipywidgets.HTML(), self._columns, self._rows, self.picture)
+        self._answer = _text("answer", "0")
         self._stop = _box("stop", self.t)
         self._mix = _box("mix", self.first, self.second, self.share, self.play)
+        ticks = "".join(f'<span style="left: {(w + 1) / 9:.1%}">{say_number(w)}</span>' for w in FIXED_WEIGHTS)
+        means = "".join(
+            f"<dt>{_typeset(word)}</dt><dd>{_typeset(text)}</dd>"
+            for word, text in (SAY["views"] | SAY["words"]).items()
+        )
         super().__init__([
             ipywidgets.HTML(STYLE),
+            *(_text(name, f'<p role="alert">{SAY[name]}</p>') for name in ("ended", "unheard")),
+            self._answer,
             self.view,
-            _box("w", self.w),
-            _box("controls", self.digit, self.seed, self.new_noise, self.sampler, self.steps, self.distilled,
-                 self.interval),
+            _box("w", self.w, _text("ticks", ticks), _text("hint", SAY["hints"]["w"])),
+            _box("controls", self.digit, self.seed, self.new_noise, self.sampler),
+            _box("steps", self.steps, self.distilled),
+            _box("interval", self.interval, _text("hint", SAY["hints"]["interval"].format(T=T))),
             self._stop,
             self._mix,
             self.readout,
-            _box("picture", ipywidgets.HTML(), self._columns, self._rows, self.picture),
+            self._shown,
             self.caption,
-            self.status,
+            _box("foot", _text("words", f"<details><summary>What the words mean</summary><dl>{means}</dl></details>"),
+                 self.status),
         ])  # fmt: skip
         self.add_class("guidance-lab")
         self._news, self._wanted, self._working = threading.Condition(), None, False
         self._arrange()
         self._show(self.state)
-        self.new_noise.on_click(lambda _: self.seed.set_trait("value", self.seed.value + 1))
-        for control in (self.view, self.w, self.digit, self.seed, self.steps, self.sampler, self.interval, self.t,
-                        self.first, self.second, self.share, self.distilled):  # fmt: skip
+        self.new_noise.on_click(lambda _: self.seed.set_trait("value", (self.seed.value + 1) % (self.seed.max + 1)))
+        for control in (self.view, *controls):
             control.observe(self._changed, names="value")
 
     def __repr__(self) -> str:
@@ -328,28 +368,39 @@ class GuidanceLab(ipywidgets.VBox):
         self.steps.disabled = self.sampler.disabled = self.interval.disabled = self.state.distilled
 
     def _changed(self, _change: dict) -> None:
+        self._answer.value = str(int(self._answer.value) + 1)  # so that the browser knows that it was heard
         self._arrange()
         with self._news:
             self._wanted = self.state  # this replaces a state that still waits
             self._news.notify()
             if not self._working:
-                self._working = True
                 threading.Thread(target=self._work, name="guidance lab", daemon=True).start()
+                self._working = True  # the worker waits for this lock
 
     def _work(self) -> None:
-        """Draw the wanted states until none is left, quick pictures while new states keep coming."""
+        """Draw the wanted states until none is left. What fails on the way to the browser stops no later state."""
         while True:
             with self._news:
                 state, self._wanted = self._wanted, None
                 if state is None:
                     self._working = False
                     return
-            if not _is_quick(state):
-                self._show(self._sketch(state), full=state)
-                with self._news:
-                    if self._wanted is not None or self._news.wait(REST):
-                        continue
-            self._show(state)
+            try:
+                self._draw(state)
+            except BaseException:
+                logging.getLogger(__name__).exception("The guidance lab could not show a picture.")
+                with contextlib.suppress(BaseException):  # the browser may have missed any of these
+                    for text in (self.readout, self.caption, self.status, self._columns, self._rows, self.picture):
+                        text.send_state()
+
+    def _draw(self, state: LabState) -> None:
+        """A quick picture while new states keep coming, then the full one."""
+        if not _is_quick(state):
+            self._show(self._sketch(state), full=state)
+            with self._news:
+                if self._wanted is not None or self._news.wait(REST):
+                    return
+        self._show(state)
 
     def _sketch(self, state: LabState) -> LabState:
         """What is drawn while a control moves. A student was taught whole walks with one w, so it hears no interval."""
@@ -369,13 +420,15 @@ class GuidanceLab(ipywidgets.VBox):
         late.start()
         message = "" if full is None else f"{state.steps} of {full.steps} steps; the rest follows…"
         if full is not None and state.distilled:
-            message = f"1 step of the student; {full.steps} steps of the teacher follow…"
+            message = f"the teacher's {full.steps} steps follow…"
         try:
             self._present(state, lab_picture(self.student if state.distilled else self.ddpm, state, tick))
         except _Superseded:
             message = self.status.value
         except Exception as error:  # the learner reads any error here; a thread's exception would be lost
-            message = f'<span role="alert">⚠ {type(error).__name__}: {html.escape(str(error))}</span>'
+            why = str(error) if isinstance(error, ValueError) else f"an error in the program, {error!r}"
+            message = f'<span role="alert">⚠ There is no picture of this: {html.escape(why)}.</span>'
+            self._shown.layout.display, self.caption.value, self.readout.value = "none", "", ""
         with self._news:
             late.cancel()
             self.status.value = message
@@ -386,22 +439,37 @@ class GuidanceLab(ipywidgets.VBox):
                 self.status.value = "computing…"
 
     def _present(self, state: LabState, picture: LabPicture) -> None:
-        self.picture.value = png(picture.pixels)
         height, width, _ = picture.pixels.shape
-        self.picture.layout.width = f"{max(1, min(630 // width, 600 // height)) * width}px"
+        fits = f"{max(1, min(630 // width, 600 // height)) * width}px"
+        names = 8 * max(map(len, picture.rows), default=0)
+        # cqw and vh: hundredths of the panel's width and of the window's height
+        fits = f"min({fits}, 100cqw - {names}px, {width / height:.3f} * max(100vh - 500px, 270px))"
+        self._columns.layout.width = self.picture.layout.width = fits
         self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
-        whose = "" if self.student is None else "student's " if state.distilled else "teacher's "
+        with self.picture.hold_sync():  # the browser sets the image again for each message
+            self.picture.value = png(picture.pixels)
+            self.picture.tooltip = picture.caption.replace("_0", "₀").replace("_t", "ₜ")
+        self._shown.layout.display = None
         unheard = state.distilled and state.w > self.student.w_max
         numbers = {
             "w": say_number(state.w) + (f" → {say_number(self.student.w_max)}" if unheard else ""),
             "scale 1 + w": say_number(1 + state.w),
-            "read as asked": picture.agreement,
+            "read as" if state.view == "mix" else "read as asked": picture.agreement,
             "mean distance": picture.distance,
-            f"{whose}steps": 1 if state.distilled else state.steps,
+            "drawn by": self._who(state),
         }
-        self.readout.value = "".join(f"<span>{name} <b>{value}</b></span>" for name, value in numbers.items())
-        self.picture.tooltip = picture.caption
-        self.caption.value = f'<p role="status" aria-live="polite">{html.escape(picture.caption)}</p>'
+        self.readout.value = "".join(
+            f'<span title="{SAY["words"].get(name, "")}">{name} <b>{value}</b></span>'
+            for name, value in numbers.items()
+        )
+        self.caption.value = f'<p role="status" aria-live="polite">{_typeset(picture.caption)}</p>'
+
+    def _who(self, state: LabState) -> str:
+        """The network that draws this state, and its steps."""
+        if state.distilled:
+            return "student, 1 step"
+        who = "model" if self.student is None else "teacher"
+        return f"{who}, {state.steps} step{'s' * (state.steps > 1)}"
 
 
 class _Picture(ipywidgets.Image):
@@ -416,9 +484,18 @@ def _is_quick(state: LabState) -> bool:
     return state.distilled or state.steps <= COARSE_STEPS
 
 
+def _text(name: str, value: str = "") -> ipywidgets.HTML:
+    return ipywidgets.HTML(value).add_class(f"guidance-lab-{name}")
+
+
 def _box(name: str, *children: ipywidgets.Widget) -> ipywidgets.Box:
     return ipywidgets.Box(children).add_class(f"guidance-lab-{name}")
 
 
 def _spans(names: tuple[str, ...]) -> str:
-    return "".join(f"<span>{html.escape(name)}</span>" for name in names)
+    return "".join(f"<span>{_typeset(name)}</span>" for name in names)
+
+
+def _typeset(text: str) -> str:
+    """Text as HTML, with x_t, x_T and x̂_0 as formulas set them."""
+    return re.sub(r"\b(x̂?)_(\w)", r"<i>\1</i><sub>\2</sub>", html.escape(text))

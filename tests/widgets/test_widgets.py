@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from ddpm_lib import DDPM, UNet, load_checkpoint, sample, student_of, widgets
-from ddpm_lib.widgets import COARSE_STEPS, VIEWS, GuidanceLab, LabState, lab_picture
+from ddpm_lib.widgets import COARSE_STEPS, SAY, VIEWS, GuidanceLab, LabState, lab_picture, say_number
 
 
 @pytest.fixture
@@ -128,6 +128,46 @@ def test_a_mix_is_drawn_from_the_soft_label(stub_ddpm):
     assert torch.allclose(ddpm.unet.calls[-1][2].sum(1), torch.ones(10))
 
 
+@pytest.mark.parametrize(
+    ("interval", "w", "said"),
+    [(None, 3.0, "w = 3: the label is exaggerated."),
+     ((1, 20), 3.0, "w = 3: the label is exaggerated at 4 of 4 steps."),
+     ((6, 15), 3.0, "w = 3: the label is exaggerated at 2 of 4 steps, without guidance at the others."),
+     ((6, 15), -1.0, "w = −1: the label is ignored at 2 of 4 steps, without guidance at the others."),
+     ((6, 15), 0.0, "w = 0: purely conditional, no guidance."),
+     ((6, 9), 3.0, "No step falls into the interval 6 … 9, so w does nothing: there is no guidance.")],
+)  # fmt: skip
+@pytest.mark.parametrize("view", ["grid", "film", "mix"])
+def test_captions_say_where_w_acts(tiny_ddpm, view, interval, w, said):
+    state = LabState(view, w=w, steps=4, t=0, guidance_interval=interval)  # at t = 20, 15, 10, 5
+    picture = lab_picture(tiny_ddpm, state)
+    assert picture.caption.endswith(said)
+    unguided = lab_picture(tiny_ddpm, dataclasses.replace(state, w=0.0, guidance_interval=None))
+    assert np.array_equal(picture.pixels, unguided.pixels) == ("no guidance." in said)
+
+
+def test_a_row_over_w_says_where_w_acts(tiny_ddpm):
+    row = LabState("row", steps=4)
+    captions = [
+        lab_picture(tiny_ddpm, dataclasses.replace(row, guidance_interval=at)).caption for at in (None, (6, 15), (6, 9))
+    ]
+    assert captions[0].endswith("The first column follows the slider.")
+    assert captions[1].endswith("The w of a column acts at 2 of 4 steps, without guidance at the others.")
+    assert captions[2].endswith("so w does nothing: there is no guidance.")
+
+
+def test_a_mix_counts_each_digit_once(tiny_ddpm):
+    same, other = (lab_picture(tiny_ddpm, LabState("mix", first=3, second=second, steps=2)) for second in (3, 8))
+    assert "the label 3, mixed with itself, each" in same.caption
+    assert "the label 50% of 3 and 50% of 8, each" in other.caption
+    assert re.fullmatch(r"\d+ × 3", same.agreement)
+    assert re.fullmatch(r"\d+ × 3, \d+ × 8", other.agreement)
+
+
+def test_a_number_has_no_minus_zero():
+    assert [say_number(x) for x in (-0.001, -0.5, 2.0, 0.125)] == ["0", "−0.5", "2", "0.12"]
+
+
 def test_drawing_keeps_the_mode_of_the_model(tiny_ddpm):
     tiny_ddpm.train()
     lab_picture(tiny_ddpm, LabState(steps=2))
@@ -225,10 +265,42 @@ def test_new_noise_is_the_next_seed(lab):
     assert shows(lab, LabState(seed=1, t=lab.t.value))
 
 
-def test_every_control_has_a_name(lab):
-    for widget in walk(lab):
-        if isinstance(widget, ipywidgets.ValueWidget) and not isinstance(widget, ipywidgets.HTML | ipywidgets.Image):
+def test_after_the_largest_seed_comes_the_smallest(lab):
+    lab.seed.value = lab.seed.max
+    lab.new_noise.click()
+    settle(lab)
+    assert lab.state.seed == 0
+    assert shows(lab, LabState(t=lab.t.value))
+
+
+def test_every_control_has_a_name_and_says_what_it_does(taught_lab):
+    controls = [x for x in walk(taught_lab) if isinstance(x, ipywidgets.ValueWidget | ipywidgets.Button)]
+    for widget in controls:
+        if not isinstance(widget, ipywidgets.HTML | ipywidgets.Image):
             assert widget.description
+        if not isinstance(widget, ipywidgets.HTML | ipywidgets.Image | ipywidgets.Play | ipywidgets.ToggleButtons):
+            assert SAY["words"][widget.description] == widget.tooltip
+    assert list(taught_lab.view.tooltips) == list(SAY["views"].values())
+    assert list(SAY["views"]) == list(VIEWS.values())
+
+
+def test_every_word_of_the_panel_is_explained_in_it(taught_lab):
+    shown = {widget.description for widget in walk(taught_lab) if hasattr(widget, "description")}
+    shown |= set(re.findall(r"<span.*?>(.*?) <b>", taught_lab.readout.value)) | set(VIEWS.values())
+    (listed,) = [widget.value for widget in walk(taught_lab) if "<dl>" in str(getattr(widget, "value", ""))]
+    listed = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", listed))
+    assert set(listed) == shown - {"", "view", "scale 1 + w", "play the morph"}
+    assert all(text.endswith(".") for text in listed.values())
+    assert f"t: {taught_lab.t.max} is noise" in " ".join(str(getattr(x, "value", "")) for x in walk(taught_lab))
+
+
+def test_formulas_are_set_as_formulas(lab):
+    lab.view.value = "film"
+    settle(lab)
+    assert "<i>x̂</i><sub>0</sub>" in lab.caption.value
+    assert lab._rows.value == "<span><i>x</i><sub>t</sub></span><span><i>x̂</i><sub>0</sub></span>"
+    assert "x̂₀" in lab.picture.tooltip
+    assert "_" not in lab.caption.value + lab.picture.tooltip
 
 
 def test_the_latest_state_wins_and_dragging_queues_nothing(lab, monkeypatch):
@@ -298,12 +370,94 @@ def test_an_error_is_one_readable_line_and_the_panel_lives_on(lab):
     settle(lab)
     lab.view.value = "noise"
     settle(lab)
-    assert "⚠ ValueError: steps of this view" in lab.status.value
-    assert "\n" not in lab.status.value
+    assert "⚠ There is no picture of this: the number of steps in this view" in lab.status.value
+    assert not re.search(r"\n|\bValueError", lab.status.value)
+    assert (lab._shown.layout.display, lab.caption.value, lab.readout.value) == ("none", "", "")  # nothing stale
     lab.steps.value = 5
     settle(lab)
     assert lab.status.value == ""
     assert shows(lab, lab.state)
+    assert lab._shown.layout.display is None
+    assert words(lab).endswith("drawn by model, 5 steps")
+
+
+def test_a_mistake_in_the_program_is_told_as_one(lab, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("of <memory>")
+
+    monkeypatch.setattr(widgets, "lab_picture", fail)
+    lab.w.value = 2.0
+    settle(lab)
+    assert "an error in the program, RuntimeError(&#x27;of &lt;memory&gt;&#x27;)" in lab.status.value
+    assert lab._shown.layout.display == "none"
+
+
+def test_a_model_of_broken_numbers_draws_nothing(make_ddpm):
+    ddpm = make_ddpm(seed=3)
+    with torch.no_grad():
+        next(ddpm.parameters()).fill_(float("nan"))
+    lab = GuidanceLab(ddpm)
+    assert "finite" in lab.status.value
+    assert lab._shown.layout.display == "none"
+    assert "nan" not in lab.readout.value
+
+
+@pytest.mark.parametrize("part", ["status", "readout", "caption", "picture", "_columns"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_failed_messages_do_not_stop_the_lab(lab, monkeypatch, part, times):
+    """A worker that dies with its flag set would leave a lab that draws nothing ever again."""
+    widget, failures = getattr(lab, part), []
+    send = widget.send_state
+
+    def lost(*arguments, **more):
+        if len(failures) < times:
+            failures.append(1)
+            raise LookupError("no shell")
+        return send(*arguments, **more)
+
+    monkeypatch.setattr(widgets, "PATIENCE", 60)
+    lab.view.value = "row" if part == "_columns" else "grid"
+    settle(lab)
+    monkeypatch.setattr(widget, "send_state", lost)
+    for w in (2.0, 3.0, 4.0, 5.0):
+        lab.w.value = w
+        settle(lab)
+    assert len(failures) == times
+    assert lab.status.value == ""
+    assert shows(lab, lab.state)
+    assert lab.state.w == 5.0
+
+
+def test_a_thread_that_cannot_start_does_not_stop_the_lab(lab, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            lab.w.value = 2.0
+    lab.w.value = 3.0
+    settle(lab)
+    assert shows(lab, LabState(w=3.0, t=lab.t.value))
+
+
+def test_a_change_tells_the_browser_that_it_was_heard(lab):
+    heard = []
+    lab._answer.observe(lambda change: heard.append(change["new"]), names="value")
+    for value in (2.0, 3.0):
+        lab.w.value = value
+    settle(lab)
+    assert len(set(heard)) == 2
+
+
+def test_a_picture_goes_to_the_browser_once(lab, monkeypatch):
+    """Each message makes the browser set the image's source."""
+    sent = []
+    monkeypatch.setattr(lab.picture, "send_state", lambda key=None: sent.append(set(key)))
+    lab.w.value = 2.0
+    settle(lab)
+    assert len(sent) == 2  # the sketch, and the full picture
+    assert all("value" in keys for keys in sent)
 
 
 def test_no_thread_is_left_when_the_panel_rests(lab):
@@ -342,9 +496,9 @@ def test_while_a_control_moves_the_student_draws_and_at_rest_the_teacher(taught_
     settle(lab)
     (first, drawn_first), (last, drawn_last) = seen
     assert (first, last) == (True, True)
-    assert drawn_first.endswith("student's steps 1")
-    assert drawn_last.endswith("teacher's steps 20")
-    assert said == ["1 step of the student; 20 steps of the teacher follow…", ""]
+    assert drawn_first.endswith("drawn by student, 1 step")
+    assert drawn_last.endswith("drawn by teacher, 20 steps")
+    assert [text for text in said if text != "computing…"] == ["the teacher's 20 steps follow…", ""]
     assert shows(lab, LabState(w=2.0, t=lab.t.value))
 
 
@@ -369,7 +523,7 @@ def test_the_switch_keeps_the_student_at_rest(taught_lab):
     assert lab.state == LabState(w=3.0, t=lab.t.value, distilled=True)
     assert shows(lab, lab.state)
     assert words(lab).startswith("w 3 scale")
-    assert words(lab).endswith("student's steps 1")
+    assert words(lab).endswith("drawn by student, 1 step")
     assert [lab.steps.disabled, lab.sampler.disabled, lab.interval.disabled] == [True] * 3
 
     lab.w.value = 6.0
@@ -387,7 +541,7 @@ def test_the_switch_keeps_the_student_at_rest(taught_lab):
     lab.distilled.value = False
     settle(lab)
     assert shows(lab, LabState(w=6.0, t=lab.t.value))
-    assert words(lab).endswith("teacher's steps 20")
+    assert words(lab).endswith("drawn by teacher, 20 steps")
 
 
 @pytest.mark.parametrize("change", [{"distilled": True}, {"steps": COARSE_STEPS}])
@@ -413,7 +567,7 @@ def test_a_quick_picture_is_finished_though_a_newer_state_waits(taught_lab, monk
 def test_without_a_student_there_is_no_switch(lab, taught_lab):
     assert (lab.distilled.layout.display, taught_lab.distilled.layout.display) == ("none", None)
     assert not lab.state.distilled
-    assert re.fullmatch(r"w 1 scale .* mean distance [\d.]+ steps 20", words(lab))
+    assert re.fullmatch(r"w 1 scale .* mean distance [\d.]+ drawn by model, 20 steps", words(lab))
 
 
 def test_the_shipped_student_draws_what_its_teacher_draws(global_rng_untouched):
