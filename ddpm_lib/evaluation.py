@@ -178,7 +178,7 @@ def measure(
         "inception_score": inception_score(logits),
         "agreement": (logits.argmax(dim=1) == labels).double().mean().item(),
         **prdc_per_class(real, real_labels, features, labels),
-        "diversity": diversity(images.to(logits.device), labels),
+        "diversity": diversity(images.float().to(logits.device), labels),
     }
 
 
