@@ -12,7 +12,8 @@ import torch
 
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.files import first_of, read_tensors, write_tensors
+from ddpm_lib.files import first_of, read_tensors, refuse_unusable, write_tensors
+from ddpm_lib.precision import unwrapped
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.unet import UNet, UNetConfig
 
@@ -27,24 +28,29 @@ def save_checkpoint(path: str | Path, ddpm: DDPM, metadata: dict = {}, dtype: to
 
     path: missing folders are made. metadata: dict that JSON can hold, for people, such as the command that trained it.
     dtype: float type that the weights are stored in, such as torch.float16; None keeps the type. Loading gives float32.
+    ddpm: what torch.compile or a data-parallel module wraps is saved, not the wrapper. Its weights must be finite.
     Raises ValueError for bad arguments and OSError where the disk refuses.
     """
     path = guards.path("path", path)
-    guards.instance("ddpm", ddpm, DDPM, "a DDPM with a UNet")
-    guards.instance("ddpm", ddpm.unet, UNet, "a DDPM with a UNet")
+    ddpm = guards.instance("ddpm", unwrapped(ddpm), DDPM, "a DDPM with a UNet")
+    unet = guards.instance("ddpm", unwrapped(ddpm.unet), UNet, "a DDPM with a UNet")
     if dtype is not None:
         guards.choice("dtype", dtype, DTYPES, also="None or ")
     provenance = guards.json_dict("metadata", metadata)
 
     tensors = {"schedule.beta": ddpm.schedule.beta[1:]}
-    for name, tensor in ddpm.unet.state_dict().items():
+    try:
+        refuse_unusable(unet.state_dict())
+    except ValueError as error:
+        raise ValueError(f"ddpm can't draw, so it is not saved: {error}") from None
+    for name, tensor in unet.state_dict().items():
         stored = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
-        if tensor.isfinite().all() and not stored.isfinite().all():
+        if not stored.isfinite().all():
             raise ValueError(f"dtype must hold the weights, but {name} has values beyond {dtype}")
         tensors[f"unet.{name}"] = stored
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {
-        "unet": json.dumps(dataclasses.asdict(ddpm.unet.config), sort_keys=True),
+        "unet": json.dumps(dataclasses.asdict(unet.config), sort_keys=True),
         "prediction": ddpm.prediction,
         "metadata": provenance,
     }
@@ -73,11 +79,14 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
         types = {name: tensor.dtype for name, tensor in unet.state_dict().items()}
         if other := [name for name, tensor in weights.items() if tensor.dtype != types.get(name, tensor.dtype)]:
             raise ValueError(f"{other[0]} is of type {weights[other[0]].dtype}")  # assign=True would accept it
+        if more := tensors.keys() - {"schedule.beta"} - {f"unet.{name}" for name in weights}:
+            raise ValueError(f"{min(more)} belongs to nothing")
+        refuse_unusable(weights)
         unet.load_state_dict(weights, assign=True)
         unet.to(memory_format=unet.memory_format)  # the layout of the constructor; a file may have another
         ddpm = DDPM(unet, NoiseSchedule(tensors["schedule.beta"]), header["prediction"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} holds configs that don't fit its weights: {first_of(error)}") from error
+        raise ValueError(f"{path} holds configs and weights that make no model: {first_of(error)}") from error
     return ddpm.eval()
 
 

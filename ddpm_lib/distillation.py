@@ -19,7 +19,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw, label_rows
-from ddpm_lib.precision import best_device
+from ddpm_lib.precision import best_device, unwrapped
 from ddpm_lib.sampling import ddim_step, time_steps
 from ddpm_lib.schedule import NoiseSchedule
 from ddpm_lib.training import TrainConfig, TrainRecord, train
@@ -68,19 +68,19 @@ def student_of(teacher: DDPM, w_max: float = 4.0) -> DDPM:
 
     teacher: DDPM with a UNet that doesn't hear w; it stays as it is. w_max: finite number > 0. Raises ValueError.
     """
-    guards.instance("teacher", teacher, DDPM, "a DDPM with a UNet")
-    guards.instance("teacher", teacher.unet, UNet, "a DDPM with a UNet")
+    teacher = guards.instance("teacher", unwrapped(teacher), DDPM, "a DDPM with a UNet")
+    unet = guards.instance("teacher", unwrapped(teacher.unet), UNet, "a DDPM with a UNet")
     guards.choice("teacher's w_max", teacher.w_max, (0.0,))
-    config = dataclasses.replace(teacher.unet.config, w_max=guards.finite("w_max", w_max, above=0))
-    weights = {name: tensor.detach().clone() for name, tensor in teacher.unet.state_dict().items()}
+    config = dataclasses.replace(unet.config, w_max=guards.finite("w_max", w_max, above=0))
+    weights = {name: tensor.detach().clone() for name, tensor in unet.state_dict().items()}
     # The new MLP begins as a copy of time_mlp, which reads one number, too; the bottleneck begins without hearing it.
     weights |= {n.replace("time", "guidance"): w.clone() for n, w in weights.items() if n.startswith("time_mlp.")}
     hears = "bottleneck.0.0.weight"  # (C, C + 2E, 1, 1) → (C, C + 3E, 1, 1)
     weights[hears] = F.pad(weights[hears], (0, 0, 0, 0, 0, config.embedding_width))
     with torch.device("meta"):  # no weights are drawn
-        unet = UNet(config)
-    unet.load_state_dict(weights, assign=True)
-    return DDPM(unet.to(memory_format=unet.memory_format), copy.deepcopy(teacher.schedule), teacher.prediction)
+        student = UNet(config)
+    student.load_state_dict(weights, assign=True)
+    return DDPM(student.to(memory_format=student.memory_format), copy.deepcopy(teacher.schedule), teacher.prediction)
 
 
 def distill(
@@ -105,7 +105,7 @@ def distill(
     """
     guards.denoiser("teacher", teacher)
     guards.instance("config", config, DistillConfig, "a DistillConfig")
-    student = student_of(teacher) if student is None else guards.instance("student", student, DDPM, "a DDPM")
+    student = guards.trainable("student", student_of(teacher) if student is None else unwrapped(student), DDPM)
     guards.same("student's schedule", student.schedule.beta, "teacher's", teacher.schedule.beta)
     guards.count("the first of config's stages", config.stages[0], most=teacher.schedule.T // 2)
     guards.picture_set("train_set", train_set, student.num_classes, least=1)

@@ -178,7 +178,7 @@ def measure(
         "inception_score": inception_score(logits),
         "agreement": (logits.argmax(dim=1) == labels).double().mean().item(),
         **prdc_per_class(real, real_labels, features, labels),
-        "diversity": diversity(images.to(logits.device), labels),
+        "diversity": diversity(images.float().to(logits.device), labels),
     }
 
 
@@ -186,7 +186,7 @@ def classify(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tenso
     """Logits (N, 10) and features (N, D) of images (N, 1, 28, 28) in [0, 1], in eval mode and float32, in chunks."""
     device = next(classifier.parameters()).device
     with torch.inference_mode(), eval_mode(classifier), torch.autocast(device.type, enabled=False), fair_threads():
-        read = [classifier(chunk.to(device, torch.float32)) for chunk in images.split(CHUNK)]
+        read = [classifier(chunk.float().to(device)) for chunk in images.split(CHUNK)]
         logits, features = (torch.cat(parts) for parts in zip(*read, strict=True))
     # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
     return logits.clone(), features.clone()

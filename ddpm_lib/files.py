@@ -1,4 +1,8 @@
-"""Files of tensors: safetensors with a SHA-256 over all of it, written whole or not at all. Never pickle."""
+"""Files of tensors: safetensors with a SHA-256 over all of it, written whole or not at all. Never pickle.
+
+The SHA-256 finds damage: bits that a disk or a download changed. It is no signature: whoever changes a file on purpose
+can compute it anew. So what a file says is checked as well, by those who read it.
+"""
 
 import contextlib
 import hashlib
@@ -11,6 +15,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+
+from ddpm_lib import foreign
 
 
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
@@ -31,18 +37,37 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     """
     if not os.path.exists(path):  # Path.exists raises an error for a name that is too long
         raise FileNotFoundError(f"there is no {kind} at {path}")
+    if other := foreign.what_it_is(path):
+        raise ValueError(f"{path} is no {kind} of ddpm_lib: {other}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             # get_tensor maps the file. Without a clone the tensors would change if the file did, after the digest.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise ValueError(f"{path} is not a readable safetensors file; it was cut off or changed: {error}") from error
     if header.get("format") != _format(kind):
-        raise ValueError(f"{path} is a safetensors file, but not a {kind} of ddpm_lib")
+        raise ValueError(f"{path} is a safetensors file, but not a {kind} of ddpm_lib: {_whose(path, header, tensors)}")
     if header.pop("sha256", None) != _digest(tensors, header):
         raise ValueError(f"{path} is damaged: its content does not match its SHA-256")
     return tensors, header
+
+
+def refuse_unusable(tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError where a network with these tensors could only draw NaN: NaN, infinity, a variance below 0."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise ValueError(f"{name} holds a variance below 0")
 
 
 def first_of(error: Exception) -> str:
@@ -52,6 +77,16 @@ def first_of(error: Exception) -> str:
 
 def _format(kind: str) -> str:
     return f"ddpm_lib {kind} 1"
+
+
+def _whose(path: Path, header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """Where a safetensors file of another kind belongs."""
+    ours = {"checkpoint": "read it with load_checkpoint(path)", "snapshot": "hand it to train(..., resume=path)"}
+    for kind, line in ours.items():
+        if header.get("format") == _format(kind):
+            return f"it is a {kind}; {line}"
+    names = ", ".join(sorted(tensors)[:3]) or "nothing"
+    return f"it holds {names}, …; read it with safetensors.torch.load_file({str(path)!r})"
 
 
 def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:

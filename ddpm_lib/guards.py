@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ddpm_lib import conversions
+
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
 LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
 LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
@@ -172,18 +174,29 @@ def functions_or_none(**values: Callable | None) -> None:
 
 @guard
 def path(name: str, value: str | os.PathLike) -> Path:
-    """A path that can name a file, as a Path."""
-    if not isinstance(value, str | os.PathLike) or not Path(value).name or "\0" in str(value):
+    """A path that can name a file, as a Path; ~ is the user's home folder."""
+    if not _is_path(value) or not Path(value).name or "\0" in str(value):
         raise ValueError(f"{name} must be a path that names a file, got {value!r:.60}")
-    return Path(value).expanduser()
+    return _expanded(name, value)
 
 
 @guard
 def folder_or_none(name: str, value: str | os.PathLike | None) -> Path | None:
     """The path of a folder as a Path, or None."""
-    if value is not None and not isinstance(value, str | os.PathLike):
+    if value is not None and not _is_path(value):
         raise ValueError(f"{name} must be the path of a folder or None, got {value!r:.60}")
-    return None if value is None else Path(value).expanduser()
+    return None if value is None else _expanded(name, value)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str)
+
+
+def _expanded(name: str, value: str | os.PathLike) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{name} must be a path, got {value!r:.60}, whose home folder is not known") from None
 
 
 @guard
@@ -206,21 +219,28 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
+def images(
+    name: str, x: Tensor, t: Tensor | None = None, T: int = 0, line: Callable = conversions.to_signed_images
+) -> Tensor:
+    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T.
+
+    line: function of name and x whose text says, for the error, how x is converted.
+    """
     if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
-        raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
+        what = f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}"
+        raise ValueError(what + conversions.say(line(name, x), name))
     if T:
         times("t", t, len(x), T)
     return x
 
 
 @guard
-def pixels(name: str, x: Tensor) -> Tensor:
-    """(B, 1, 28, 28) float in [0, 1], B ≥ 1."""
-    images(name, x)
+def pixels(name: str, x: Tensor, line: Callable = conversions.to_images) -> Tensor:
+    """(B, 1, 28, 28) float in [0, 1], B ≥ 1. line: as in `images`."""
+    images(name, x, line=line)
     if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
-        raise ValueError(f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}")
+        what = f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}"
+        raise ValueError(what + conversions.say(line(name, x), name))
     return x
 
 
@@ -244,7 +264,8 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 def times(name: str, t: Tensor, batch: int, T: int) -> Tensor:
     """(batch,) long, 1 … T."""
     if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):
-        raise ValueError(f"{name} must be a long tensor of shape ({batch},), got {describe(t)}")
+        end = conversions.say(conversions.to_times(name, t), name)
+        raise ValueError(f"{name} must be a long tensor of shape ({batch},), got {describe(t)}{end}")
     if batch and not 1 <= int(t.min()) <= int(t.max()) <= T:
         raise ValueError(f"{name} must lie in 1…{T}, got {int(t.min())} … {int(t.max())}")
     return t
@@ -280,11 +301,13 @@ def earlier(name: str, s: Tensor, t: Tensor) -> Tensor:
 
 @guard
 def betas(name: str, beta: Tensor) -> Tensor:
-    """(T,) float, T ≥ 2, each in (0, 1), and so small that ᾱ_T is a float32 above 0."""
+    """(T,) float, 2 ≤ T ≤ 10⁶, each in (0, 1), and so small that ᾱ_T is a float32 above 0."""
     if not is_float(beta) or beta.ndim != 1:
         raise ValueError(f"{name} must be a float tensor of shape (T,), got {describe(beta)}")
     if len(beta) < 2:
         raise ValueError(f"T must be at least 2, got {len(beta)} entries of {name}")
+    if len(beta) > LARGEST_T:
+        raise ValueError(f"T must be at most {LARGEST_T:,}, got {len(beta):,} entries of {name}")
     beta = beta.detach().cpu().float()
     if not ((beta > 0) & (beta < 1)).all():
         raise ValueError(f"{name} must lie in (0, 1), got {beta.min():g} … {beta.max():g}")
@@ -299,9 +322,11 @@ def betas(name: str, beta: Tensor) -> Tensor:
 
 @guard
 def falling(name: str, value: Tensor) -> Tensor:
-    """(T,) float, T ≥ 2, finite, each smaller than the one before."""
-    if not is_float(value) or value.ndim != 1 or len(value) < 2:
-        raise ValueError(f"{name} must be a float tensor of shape (T,) with T ≥ 2, got {describe(value)}")
+    """(T,) float, 2 ≤ T ≤ 10⁶, finite, each smaller than the one before."""
+    if not is_float(value) or value.ndim != 1 or not 2 <= len(value) <= LARGEST_T:
+        raise ValueError(
+            f"{name} must be a float tensor of shape (T,) with 2 ≤ T ≤ {LARGEST_T:,}, got {describe(value)}"
+        )
     value = value.detach().cpu()
     if not (value.isfinite().all() and (value.diff() < 0).all()):
         raise ValueError(f"{name} must be finite and fall strictly from t = 1 to T, got {value.tolist()!r:.60}")
@@ -309,28 +334,33 @@ def falling(name: str, value: Tensor) -> Tensor:
 
 
 @guard
-def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
+def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None, line: Callable | None = None) -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the expected B; None allows any B. torch.as_tensor turns a list into a tensor.
+    batch: the expected B; None allows any B. line: as in `images`. torch.as_tensor turns a list into a tensor.
     """
+    asked, line = y, line or functools.partial(conversions.to_labels, num_classes=num_classes)
+
+    def refuse(must: str) -> None:
+        raise ValueError(f"{name} {must}{conversions.say(line(name, asked), name)}")
+
     try:
         y = torch.as_tensor(y)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be a tensor of labels, got {y!r:.60}") from error
     if y.ndim not in (1, 2) or len(y) == 0:
-        raise ValueError(f"{name} must be (B,) integers or (B, {num_classes}) rows with B ≥ 1, got {describe(y)}")
+        refuse(f"must be (B,) integers or (B, {num_classes}) rows with B ≥ 1, got {describe(y)}")
     if batch is not None and len(y) != batch:
         raise ValueError(f"{name} must hold one label for each of the {batch} images, got {len(y)}")
     if y.ndim == 1:
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-            raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
+            refuse(f"of shape (B,) must be integers, got {y.dtype}")
         y = y.long()
         if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
-            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
+            refuse(f"must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
         return y
     if y.shape[1] != num_classes or not is_float(y):
-        raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
+        refuse(f"as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
     total = y.sum(dim=1)
     if not ((y >= 0).all() and ((total == 0) | ((total - 1).abs() < 1e-3)).all()):
         raise ValueError(f"each row of {name} must be ≥ 0 and sum to 1, or be all zero for no label")
@@ -374,7 +404,7 @@ def digits(name: str, y: Tensor, batch: int) -> Tensor:
 
 @guard
 def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
-    """A float or a (batch,) tensor within ±10⁶: in float32, a much larger w makes ε̂ = ∞ − ∞."""
+    """A float or a (batch,) tensor within ±10⁶, as float32: in it, a much larger w makes ε̂ = ∞ − ∞."""
     if isinstance(w, Tensor) and w.ndim == 0:
         w = w.item()
     if isinstance(w, Tensor):
@@ -383,15 +413,17 @@ def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
         fits = is_finite(w) and abs(float(w)) <= LARGEST_W
     if not fits:
         what = describe(w) if isinstance(w, Tensor) else f"{w!r:.60}"
-        raise ValueError(f"{name} must be a finite number or a finite tensor of shape ({batch},), got {what}")
-    return w if isinstance(w, Tensor) else float(w)
+        end = conversions.say(conversions.to_weights(name, w, batch), name)
+        raise ValueError(f"{name} must be a finite number or a finite tensor of shape ({batch},), got {what}{end}")
+    return w.float() if isinstance(w, Tensor) else float(w)
 
 
 @guard
 def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generator | None:
     """A source of random numbers; None is torch's global generator."""
     if value is not None and not isinstance(value, torch.Generator):
-        raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}")
+        end = conversions.say(f"torch.Generator().manual_seed({name})" if is_count(value, least=0) else "")
+        raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}{end}")
     return value
 
 
@@ -402,7 +434,8 @@ def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generat
 def denoiser(name: str, value: object) -> object:
     """A DDPM, or an object with the two attributes that a sampler needs."""
     if not hasattr(value, "predict_noise") or not hasattr(value, "schedule"):
-        raise ValueError(f"{name} must be a DDPM, or have its predict_noise and schedule, got {value!r:.60}")
+        end = conversions.say(f"load_checkpoint({name})" if isinstance(value, str | os.PathLike) else "")
+        raise ValueError(f"{name} must be a DDPM, or have its predict_noise and schedule, got {value!r:.60}{end}")
     return value
 
 
@@ -469,21 +502,73 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
 
 @guard
 def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple[Tensor, Tensor]:
-    """Images and labels of a TensorDataset: (N, 1, 28, 28) float in [0, 1] and N labels, N ≥ least."""
+    """Images and labels of a TensorDataset: (N, 1, 28, 28) float32 in [0, 1] and N labels, N ≥ least.
+
+    This is the place where a data set becomes float32: not every device knows float64.
+    """
     tensors = getattr(value, "tensors", ())
+
+    def line(*_: object) -> str:
+        return conversions.to_picture_set(name, value, num_classes)
+
     if not isinstance(value, torch.utils.data.TensorDataset) or len(tensors) != 2:
-        raise ValueError(f"{name} must be a TensorDataset of images and labels, got {value!r:.60}")
+        what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
+        raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}{conversions.say(line())}")
     x, y = tensors
-    pixels(f"{name}'s images", x)
-    labels(f"{name}'s labels", y, num_classes, batch=len(x))
+    pixels(f"{name}'s images", x, line)
+    y = labels(f"{name}'s labels", y, num_classes, len(x), line)
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
-    return x, y
+    return x.float(), y.float() if y.is_floating_point() else y
+
+
+@guard
+def trainable(name: str, value: object, kind: type) -> object:
+    """A model that can learn: gradients are on, some weights may change, all are float32 or float64."""
+    model = instance(name, value, kind, f"a {kind.__name__}")
+    if not torch.is_grad_enabled():
+        raise ValueError("training needs gradients: call it outside torch.no_grad() and torch.inference_mode()")
+    weights = list(model.parameters())
+    if not any(weight.requires_grad for weight in weights):
+        end = f"all are frozen: call {name}.requires_grad_()" if weights else "it has none"
+        raise ValueError(f"{name} must have weights that can learn, but {end}")
+    for weight in weights:
+        if weight.dtype not in (torch.float32, torch.float64):
+            end = f"call {name}.float(); training itself uses bfloat16 where that is fast"
+            raise ValueError(f"{name} must have weights in float32, got {weight.dtype}: {end}")
+        if weight.is_meta:
+            raise ValueError(f"{name} must hold numbers, but its weights are on the device meta")
+    return model
+
+
+@guard
+def optimizer(name: str, value: object) -> torch.optim.Optimizer:
+    """An optimizer of torch, or of somebody's own class below torch's."""
+    return instance(name, value, torch.optim.Optimizer, "a torch.optim.Optimizer")
 
 
 @guard
 def scalar_loss(name: str, value: Tensor) -> Tensor:
     """What a loss of the user's own returned: a scalar that has a gradient."""
+    if not torch.is_grad_enabled():
+        raise ValueError("training needs gradients: iterate outside torch.no_grad() and torch.inference_mode()")
     if not is_float(value) or value.ndim or not value.requires_grad:
         raise ValueError(f"{name} must return a scalar tensor with a gradient, got {describe(value)}")
     return value
+
+
+@guard
+def finite_step(name: str, value: float, step: int, lr: float) -> float:
+    """A loss that a float can hold; the error names the step and its learning rate."""
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value} at step {step} with lr {lr:.3g}: the training diverged; take a lower lr")
+    return value
+
+
+@guard
+def answer(name: str, x: Tensor, first: str, other: Tensor, source: str) -> Tensor:
+    """What `source` answered: a float tensor shaped as the argument `first`, all of it finite."""
+    shaped_as(name, x, first, other)
+    if not x.isfinite().all():
+        raise ValueError(f"{name} must be finite, but {source} answers with NaN or infinity: it can't be used")
+    return x

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 # ---------------------------------------------------------------------------- device and precision
 
@@ -63,6 +64,17 @@ def eval_mode(model: nn.Module | object) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def unwrapped(module: object) -> object:
+    """The module that torch.compile, a data-parallel module or an average holds; anything else as it is."""
+    wrappers = nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel
+    while isinstance(module, nn.Module):
+        inner = module.module if isinstance(module, wrappers) else getattr(module, "_orig_mod", None)
+        if inner is None:
+            break
+        module = inner
+    return module
 
 
 # ---------------------------------------------------------------------------- threads

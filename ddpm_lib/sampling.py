@@ -82,14 +82,14 @@ def sample_steps(
             model = for_sampling(ddpm)
         predict_noise, predict_x_0 = guards.unasked(model.predict_noise), guards.unasked(schedule.predict_x_0)
         start = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
-        x_t = start.to(device, torch.float32).expand(len(y), -1, -1, -1)
+        x_t = start.float().to(device).expand(len(y), -1, -1, -1)
         for t, s in pairwise(times):
             z = draw(torch.randn, x_t.shape, generator).to(device) if draws_noise else None
             # These modes end with each step, so that between two steps the caller's code runs in the caller's modes.
             with torch.inference_mode(), eval_mode(model), autocast(device), fair_threads():
                 t_rows, s_rows = (torch.full((len(y),), number, device=device) for number in (t, s))
                 eps_hat = predict_noise(x_t, t_rows, y, w=w if t_min <= t <= t_max else 0.0)
-                guards.shaped_as("eps", eps_hat, "x_t", x_t)  # ddpm may be no DDPM
+                guards.answer("eps", eps_hat, "x_t", x_t, "ddpm")  # ddpm may be no DDPM
                 x_0_hat = predict_x_0(x_t, t_rows, eps_hat).clamp(-1, 1)
                 x_t = step(schedule, x_t, x_0_hat, t_rows, s_rows, z)
             # Tensors from inference mode allow no gradients and no in-place changes; their clones allow both.
@@ -106,7 +106,7 @@ def time_steps(T: int, steps: int) -> list[int]:
 def _step_of(sampler: str | Step, eta: float) -> tuple[Step, bool]:
     """The step function of a sampler, and whether it needs noise z; if not, nothing is drawn from the generator."""
     if not isinstance(sampler, str):
-        return lambda schedule, x_t, *more: guards.shaped_as("x_s", sampler(schedule, x_t, *more), "x_t", x_t), True
+        return lambda tables, x_t, *more: guards.answer("x_s", sampler(tables, x_t, *more), "x_t", x_t, "sampler"), True
     step, draws_noise = {
         "ancestral": (ancestral_step, True),
         "ddim": (partial(ddim_step, eta=eta), eta > 0),

@@ -354,7 +354,7 @@ def plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD
+    target = Path(sys.argv[1]).expanduser() if len(sys.argv) > 1 else BUILD
     start = time.perf_counter()
     pages = build(target)
     print(f"{len(pages)} pages and an index in {time.perf_counter() - start:.0f} s: {target / 'index.html'}")

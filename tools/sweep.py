@@ -88,7 +88,7 @@ def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
     if unknown:
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
     if changes.get("checkpoint"):  # the kernel starts in another folder
-        changes = changes | {"checkpoint": str(Path(changes["checkpoint"]).resolve(strict=True))}
+        changes = changes | {"checkpoint": str(Path(changes["checkpoint"]).expanduser().resolve(strict=True))}
     found = {}
     for parameters in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
         parameters |= data | changes

@@ -3,7 +3,8 @@
 from ddpm_lib.extras import needed_by
 
 with needed_by("ddpm_lib.course", "course"):
-    import matplotlib  # noqa: F401
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
 
 from ddpm_lib.course.record import forget_progress, progress
 

@@ -8,8 +8,8 @@ from ddpm_lib.data import load_mnist, to_unit
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.precision import eval_mode
 
-# At this time of the recommended schedule (T = 500) you can barely read the digit.
-TIME = 150
+# At this share of T, t = 150 of the recommended schedule's 500, you can barely read the digit.
+SHARE = 0.3
 
 
 def real_digits(which: int = 3) -> Tensor:
@@ -22,13 +22,13 @@ def real_digits(which: int = 3) -> Tensor:
     return torch.stack([images[labels == digit][which] for digit in range(10)])
 
 
-def under_noise(ddpm: DDPM, pictures: Tensor, seed: int = 0, time: int = TIME) -> tuple[Tensor, Tensor]:
+def under_noise(ddpm: DDPM, pictures: Tensor, seed: int = 0, share: float = SHARE) -> tuple[Tensor, Tensor]:
     """Put noise over pictures, and let the network guess once, without a label, what lies below.
 
-    pictures: (B, 1, 28, 28), in [−1, 1] if they are like those of the training. time: 1 … T, how much noise.
+    pictures: (B, 1, 28, 28), in [−1, 1] if they are like those of the training. share: of T, in (0, 1], how much noise.
     Returns the noisy pictures and the guesses, of the same shape.
     """
-    t = torch.full((len(pictures),), time)
+    t = torch.full((len(pictures),), max(1, round(share * ddpm.schedule.T)))
     eps = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(seed))
     noisy = ddpm.schedule.add_noise(pictures, t, eps)
     no_label = torch.zeros(len(pictures), ddpm.num_classes)

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ddpm_lib import guards
 from ddpm_lib.files import write_atomically
 
 DATA = Path(__file__).parent / "data"
@@ -20,7 +21,7 @@ TEXTS = {"sampler", "checkpoint", "commit", "variant", "data"}  # these columns 
 
 def read_table(path: str | Path) -> list[dict]:
     """The rows of a CSV file as dicts: numbers as float, an empty cell as None. Raises OSError."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(guards.path("path", path), newline="", encoding="utf-8") as file:
         rows = [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
     return [{name: float(v) if v and name not in TEXTS else v for name, v in row.items()} for row in rows]
 
@@ -31,7 +32,7 @@ def write_table(path: str | Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
-    write_atomically(Path(path), text.getvalue().encode())
+    write_atomically(guards.path("path", path), text.getvalue().encode())
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from torch.utils.data import TensorDataset
 from ddpm_lib import guards
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import DDPM, draw
-from ddpm_lib.precision import autocast, best_device, fair_threads
+from ddpm_lib.interrupts import undisturbed
+from ddpm_lib.precision import autocast, best_device, fair_threads, unwrapped
 from ddpm_lib.training.distributed import from_rank_0, own_generator, rank, shared_loss, world_size
 from ddpm_lib.training.snapshot import EVERY, Snapshot, TrainState
 
@@ -106,7 +107,7 @@ def train(
     optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
     does. Raises ValueError at the call, before any work; also for a damaged snapshot, or one of another training.
     """
-    guards.instance("ddpm", ddpm, DDPM, "a DDPM")
+    ddpm = guards.trainable("ddpm", unwrapped(ddpm), DDPM)
     guards.instance("config", config, TrainConfig, "a TrainConfig")
     guards.generator_or_none("generator", generator)
     guards.functions_or_none(loss=loss, optimizer=optimizer)
@@ -118,8 +119,7 @@ def train(
         ddpm.to(device)
         raw = DDPM(copy.deepcopy(ddpm.unet).train(), ddpm.schedule, ddpm.prediction)
         adamw = partial(torch.optim.AdamW, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        descent = (optimizer or adamw)(raw.unet.parameters())
-        guards.instance("what optimizer returns", descent, torch.optim.Optimizer, "a torch.optim.Optimizer")
+        descent = guards.optimizer("what optimizer returns", undisturbed()(optimizer or adamw)(raw.unet.parameters()))
         highest = [group["lr"] for group in descent.param_groups]
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
         average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)
@@ -143,6 +143,7 @@ def train(
                 descent.zero_grad()
                 value.backward()
                 descent.step()
+                loss_now = guards.finite_step("loss", value.item(), state.step + 1, group["lr"])
                 average.update_parameters(raw.unet)
 
             state.step += 1
@@ -151,7 +152,7 @@ def train(
             if snapshot is not None and (state.step % EVERY == 0 or progress >= 1):
                 snapshot.write(state)
             lr, seen = descent.param_groups[0]["lr"], state.step * len(chosen) * world_size()
-            record = TrainRecord(state.step, state.seconds, value.item(), lr, seen / state.seconds, ddpm, raw)
+            record = TrainRecord(state.step, state.seconds, loss_now, lr, seen / state.seconds, ddpm, raw)
             if writer is not None:
                 writer.add_scalar("loss", record.loss, record.step)
                 writer.add_scalar("lr", record.lr, record.step)

@@ -23,11 +23,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from ddpm_lib import guards, precision
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.files import first_of, read_tensors, write_tensors
+from ddpm_lib.files import first_of, read_tensors, refuse_unusable, write_tensors
 from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
 KIND = "snapshot"
 EVERY = 100  # a snapshot is written after so many steps; a kill costs no more
+MOST_THREADS, MOST_STEPS = 1024, 10**12  # a snapshot that says more was not written by a training
+NUMBERS = {"generators", "order", "step", "seconds"}
 
 
 @dataclasses.dataclass
@@ -64,6 +66,10 @@ class Snapshot:
         if self.path.exists():
             self.tensors, self.header = read_tensors(self.path, KIND)
             self._refuse_another(self.training)
+            try:
+                self._refuse_impossible(len(images), config)
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
             fixed, threads = precision.users_threads(), self.header.get("threads")
             if fixed and threads != str(torch.get_num_threads()):
                 raise ValueError(
@@ -79,6 +85,27 @@ class Snapshot:
         other = [f"its {k} was {header.get(k)!s:.200}, now {v}" for k, v in training.items() if header.get(k) != v]
         if other:
             raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
+
+    def _refuse_impossible(self, n: int, config: object) -> None:
+        """Raise ValueError for what no training over n images writes: a right digest does not make it true."""
+        tensors = self.tensors
+        refuse_unusable(tensors)
+        wanted = {"step": (torch.long, ()), "seconds": (torch.double, ()), "average.n_averaged": (torch.long, ())}
+        for name, (dtype, shape) in wanted.items():
+            if tensors[name].dtype != dtype or tensors[name].shape != shape:
+                raise ValueError(f"{name} is {guards.describe(tensors[name])}")
+        step, seconds, order = tensors["step"].item(), tensors["seconds"].item(), tensors["order"]
+        guards.count("step", step, least=0, most=config.steps or MOST_STEPS)
+        guards.finite("seconds", seconds, least=0)
+        if tensors["average.n_averaged"].item() != step or (step == 0 and config.progress(0, seconds) >= 1):
+            raise ValueError(f"step is {step}, but {tensors['average.n_averaged']} steps were averaged")
+        if order.dtype != torch.long or not torch.equal(order.sort().values, torch.arange(n if step else 0)):
+            raise ValueError(f"order is no order of {n} images")
+        guards.count("threads", int(self.header["threads"]), most=MOST_THREADS)
+        guards.choice("precision", self.header["precision"], ("bfloat16", "float32"))
+        parts = ("network.", "average.", "optimizer.")
+        if more := [name for name in tensors if name not in NUMBERS and not name.startswith(parts)]:
+            raise ValueError(f"{min(more)} belongs to nothing")
 
     def begin(self, state: TrainState, device: torch.device) -> None:
         """Restore the state from the file, bit for bit; without a file, write the first snapshot."""
@@ -104,21 +131,43 @@ class Snapshot:
         state.network.load_state_dict(part("network."))
         state.average.load_state_dict(part("average."))
         parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+        moments = {i: part(f"optimizer.{i}.") for i in range(len(parameters))}
+        if sum(map(len, moments.values())) != len(part("optimizer.")):
+            raise ValueError(f"it has moments of more than {len(parameters)} parameters")
+        if isinstance(state.optimizer, torch.optim.Adam | torch.optim.AdamW):
+            self._refuse_moments(parameters, moments)
         for i, parameter in enumerate(parameters):
             # Moments have the memory layout of their parameter (channels_last): the fused optimizer relies on it.
             state.optimizer.state[parameter] = {
                 name: torch.empty_like(parameter).copy_(saved)
                 if saved.shape == parameter.shape
                 else saved.to(parameter.device)
-                for name, saved in part(f"optimizer.{i}.").items()
+                for name, saved in moments[i].items()
             }
         state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state ignores a view's offset
         state.order = self.tensors["order"]
         state.step, state.seconds = int(self.tensors["step"]), float(self.tensors["seconds"])
         state.threads, state.bf16 = int(self.header["threads"]), self.header["precision"] == "bfloat16"
 
+    def _refuse_moments(self, parameters: list[Tensor], moments: dict[int, dict[str, Tensor]]) -> None:
+        """Raise ValueError for moments that Adam can't have: its fused step trusts their shapes."""
+        step = self.tensors["step"].item()
+        for parameter, (i, has) in zip(parameters, moments.items(), strict=True):
+            if not has and (step == 0 or not parameter.requires_grad):
+                continue
+            first, second = has["exp_avg"], has["exp_avg_sq"]  # KeyError if there is none
+            for name, moment in has.items():
+                shape = () if name == "step" else parameter.shape
+                if moment.shape != shape or not moment.is_floating_point():
+                    raise ValueError(f"optimizer.{i}.{name} is {guards.describe(moment)}")
+            if first.dtype != parameter.dtype or (second < 0).any() or not 0 < has["step"] <= step:
+                raise ValueError(f"the moments of parameter {i} are none of Adam's at step {step}")
+
     def write(self, state: TrainState) -> None:
-        """Rank 0 writes the file, all or nothing. Raises OSError where the disk refuses; the old file stays."""
+        """Rank 0 writes the file, all or nothing. Raises OSError where the disk refuses; the old file stays.
+
+        It also stays where the training has diverged: ValueError for NaN and infinity, which names the step.
+        """
         tensors = {
             "generators": from_all(state.generator.get_state()),  # each process has another generator
             "order": state.order,
@@ -129,6 +178,14 @@ class Snapshot:
         tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
         for i, moments in state.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{name}": _as_tensor(name, moment) for name, moment in moments.items()}
+        try:
+            refuse_unusable(tensors)
+        except ValueError as error:
+            lr = state.optimizer.param_groups[0]["lr"]
+            raise ValueError(
+                f"the training diverged at step {state.step} with lr {lr:.3g}, so {self.path} stays as it was before: "
+                f"{error}; take a lower lr"
+            ) from None
         if rank() == 0:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
             how = {"threads": str(state.threads), "precision": "bfloat16" if state.bf16 else "float32"}

@@ -11,7 +11,17 @@ import pytest
 import safetensors.torch
 import torch
 
-from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, load_checkpoint, read_metadata, save_checkpoint, student_of
+from ddpm_lib import (
+    DDPM,
+    NoiseSchedule,
+    UNet,
+    UNetConfig,
+    guards,
+    load_checkpoint,
+    read_metadata,
+    save_checkpoint,
+    student_of,
+)
 from ddpm_lib import checkpoint as checkpoint_module
 from ddpm_lib.files import write_tensors
 
@@ -427,6 +437,17 @@ FORGED_TENSORS = [
     {"unet.head.bias": torch.zeros(2)},
     {"unet.head.bias": torch.zeros(1, dtype=torch.complex64)},
     {"unet.surprise": torch.zeros(2)},
+    {"surprise": torch.zeros(2)},
+    {"schedule.alpha": torch.zeros(20)},
+    {"schedule.beta": torch.full((20,), float("nan"))},
+    {"schedule.beta": torch.full((guards.LARGEST_T + 1,), 1e-6)},
+    {"schedule.beta": torch.ones(20, dtype=torch.long)},
+    {"unet.head.bias": torch.tensor([float("nan")])},
+    {"unet.head.weight": torch.full((1, 4, 3, 3), float("inf"))},
+    {"unet.head.weight": torch.full((1, 4, 3, 3), -1e9).half()},  # -inf
+    {"unet.encoder_28.1.running_var": torch.tensor([1.0, 1.0, -1e-6, 1.0])},
+    {"unet.encoder_28.1.running_mean": torch.tensor([1.0, 1.0, 1.0, float("-inf")])},
+    {"unet.encoder_28.1.num_batches_tracked": torch.tensor(1.0)},
 ]
 
 

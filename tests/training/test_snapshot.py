@@ -16,6 +16,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, checkpoint, precision, save_checkpoint, train
 from ddpm_lib import training as training_module
+from ddpm_lib.files import write_tensors
 from ddpm_lib.training import snapshot
 
 KILLS = int(os.environ.get("DDPM_KILLS", "10"))
@@ -323,10 +324,19 @@ def attempt(path, ddpm, train_set, config=None):
     return train(ddpm, train_set, config or quick(), seeded(), device=CPU, resume=path)
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """What a training that was stopped after step 12 leaves, once for all tests."""
+    return {}
+
+
 @pytest.fixture
-def stopped(make_ddpm, few_digits, tmp_path):
+def stopped(make_ddpm, few_digits, tmp_path, kept):
     path = tmp_path / "stopped.safetensors"
-    broken_off(make_ddpm(), few_digits, 12, path)
+    if not kept:
+        broken_off(make_ddpm(), few_digits, 12, path)
+        kept["bytes"] = path.read_bytes()
+    path.write_bytes(kept["bytes"])
     return path
 
 
@@ -442,3 +452,83 @@ def test_a_snapshot_says_what_it_is_and_holds_tensors_only(stopped):
     with safetensors.safe_open(stopped, framework="pt") as file:
         assert file.metadata()["format"] == "ddpm_lib snapshot 1"
         assert '"steps": 23' in file.metadata()["config"]
+
+
+# ---------------------------------------------------------------------------- forgeries with a right digest
+
+
+def forge(path, signed=True, header=None, **tensors):
+    """Rewrite a snapshot with other tensors or header entries (None removes one), by default with a right digest."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        old = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        old_header = {name: text for name, text in file.metadata().items() if name != "sha256"}
+    changed = {name: tensor(old[name]) if callable(tensor) else tensor for name, tensor in tensors.items()}
+    new = {name: tensor.contiguous() for name, tensor in (old | changed).items() if tensor is not None}
+    write_tensors(path, "snapshot", new, {k: v for k, v in (old_header | (header or {})).items() if v is not None})
+
+
+def long(number):
+    return torch.tensor(number)
+
+
+FORGED = {
+    "over long ago": {"step": long(10**18)},
+    "over long ago, and averaged": {"step": long(10**18), "average.n_averaged": long(10**18)},
+    "just over": {"step": long(23)},
+    "over, and averaged": {"step": long(24), "average.n_averaged": long(24)},
+    "before the start": {"step": long(-1), "average.n_averaged": long(-1)},
+    "half a step": {"step": torch.tensor(5.5)},
+    "two steps": {"step": torch.tensor([5, 5])},
+    "a step that is no number": {"step": torch.tensor(float("nan"))},
+    "seconds": {"seconds": torch.tensor(float("nan"), dtype=torch.float64)},
+    "seconds, infinite": {"seconds": torch.tensor(float("inf"), dtype=torch.float64)},
+    "seconds below 0": {"seconds": torch.tensor(-1.0, dtype=torch.float64)},
+    "order out of range": {"order": lambda order: order + 1},
+    "order below 0": {"order": lambda order: order - 1},
+    "order with one twice": {"order": lambda order: torch.cat([order[:1], order[:-1]])},
+    "order too short": {"order": lambda order: order[:-1]},
+    "order as floats": {"order": lambda order: order.float()},
+    "weights": {"network.head.bias": torch.tensor([float("nan")])},
+    "averaged weights": {"average.module.head.bias": torch.tensor([float("inf")])},
+    "a variance below 0": {"network.encoder_28.1.running_var": torch.full((4,), -1.0)},
+    "a shape": {"network.head.bias": torch.zeros(2)},
+    "a tensor that nobody asked for": {"surprise": torch.zeros(2)},
+    "a weight that nobody asked for": {"network.surprise": torch.zeros(2)},
+    "moments of a parameter too much": {"optimizer.999.exp_avg": torch.zeros(2)},
+    "a moment missing": {"optimizer.0.exp_avg": None},
+    "another moment missing": {"optimizer.3.exp_avg_sq": None},
+    "a moment's step missing": {"optimizer.0.step": None},
+    "all moments of a parameter missing": {f"optimizer.1.{name}": None for name in ("step", "exp_avg", "exp_avg_sq")},
+    "a moment of another shape": {"optimizer.0.exp_avg": torch.zeros(1)},
+    "a moment that is no number": {"optimizer.0.exp_avg": lambda moment: moment * float("nan")},
+    "a second moment below 0": {"optimizer.0.exp_avg_sq": lambda moment: moment - 1},
+    "moments of a later step": {"optimizer.0.step": torch.tensor(10.0**9)},
+    "moments as integers": {"optimizer.0.exp_avg": lambda moment: moment.long()},
+    "generators": {"generators": torch.zeros(1, 16, dtype=torch.uint8)},
+    "no generators": {"generators": torch.zeros(0, 5056, dtype=torch.uint8)},
+    "threads": {"header": {"threads": "1000000"}},
+    "no threads": {"header": {"threads": "0"}},
+    "threads in words": {"header": {"threads": "many"}},
+    "precision": {"header": {"precision": "float8"}},
+    "no precision": {"header": {"precision": None}},
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_right_digest_does_not_make_a_snapshot_true(kind, stopped, make_ddpm, few_digits, monkeypatch):
+    monkeypatch.setattr(precision, "users_threads", lambda: None)
+    forge(stopped, **FORGED[kind])
+    content = stopped.read_bytes()
+    ddpm = make_ddpm(seed=7)
+    before = {name: tensor.clone() for name, tensor in ddpm.state_dict().items()}
+    with pytest.raises(ValueError, match=str(stopped)):
+        list(train(ddpm, few_digits, quick(), seeded(), device=CPU, resume=stopped))
+    assert stopped.read_bytes() == content
+    for name, tensor in ddpm.state_dict().items():
+        assert torch.equal(tensor, before[name]) or tensor.isfinite().all()
+
+
+def test_forge_makes_snapshots_that_are_read(stopped, make_ddpm, few_digits):
+    """Else the forgeries above would be refused for the wrong reason."""
+    forge(stopped, seconds=torch.tensor(1.0, dtype=torch.float64))
+    assert len(list(train(make_ddpm(), few_digits, quick(), seeded(), device=CPU, resume=stopped))) == 23 - 10
