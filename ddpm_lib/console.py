@@ -1,0 +1,119 @@
+"""What a command of this repository does on a bad day: one sentence instead of a traceback, and the work goes on.
+
+@command wraps the main() of a tool, and of `python -m ddpm_lib.training`.
+"""
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TextIO
+
+STOPS = ("SIGTERM", "SIGHUP")  # what a batch system, a shut-down or a closed terminal sends
+
+
+def command(main: Callable) -> Callable:
+    """A main() whose printing never fails, and that ends with one sentence where it is stopped or the disk refuses.
+
+    Ctrl-C, SIGTERM and SIGHUP run what cleans up, then exit with 128 + the signal's number, as in a shell. An OSError,
+    such as a full disk or a folder without the right to write, exits with 1 and names the file.
+    """
+
+    @functools.wraps(main)
+    def guarded(*arguments: object, **named: object) -> object:
+        with _patient_output(), _stops_clean_up():
+            try:
+                return main(*arguments, **named)
+            except KeyboardInterrupt:
+                print("\nstopped by Ctrl-C", file=sys.stderr)
+                sys.exit(128 + signal.SIGINT)
+            except _Stopped as stop:
+                print(f"\nstopped by {signal.Signals(stop.code - 128).name}", file=sys.stderr)
+                raise
+            except OSError as error:
+                sys.exit(f"stopped: {reason(error)}")
+
+    return guarded
+
+
+def reason(error: OSError) -> str:
+    """The file, and why it could not be used: without the number that Python puts in front."""
+    where = error.filename2 or error.filename
+    return f"{where}: {error.strerror}" if where and error.strerror else error.strerror or str(error)
+
+
+class _Stopped(SystemExit):
+    """What a signal of STOPS raises. Its text is printed later: a signal may come in the middle of a print."""
+
+
+class _Patient:
+    """A stream that prints what it can: "?" for a letter that the console lacks, nothing where nobody reads it."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+    def write(self, text: str) -> int:
+        with self._unheard():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._unheard():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """From the first failure on all goes nowhere: what other code writes, too, and what Python flushes at its end."""
+        try:
+            yield
+        except (OSError, ValueError):  # a broken pipe, a full disk; a closed stream
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stream.fileno())
+                os.close(nowhere)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def _patient_output() -> Iterator[None]:
+    for number in (0, 1, 2):  # one that was closed before the start would be missing in the kernels, too
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_Patient(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = before
+
+
+@contextlib.contextmanager
+def _stops_clean_up() -> Iterator[None]:
+    """STOPS end the program as sys.exit does, so that kernels, processes and new folders are cleaned up."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped(128 + number)
+
+    changed = []
+    for name in STOPS:
+        number = getattr(signal, name, None)
+        with contextlib.suppress(ValueError):  # not in the main thread
+            # nohup has said already that SIGHUP shall be ignored.
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
+                changed.append(number)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
