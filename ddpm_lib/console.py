@@ -68,7 +68,7 @@ class _Patient:
 
     @contextlib.contextmanager
     def _unheard(self) -> Iterator[None]:
-        """From the first failure on all goes nowhere: what other code writes, too, and what Python flushes at its end."""
+        """From the first failure on all goes nowhere: also what other code writes, and Python at its end."""
         try:
             yield
         except (OSError, ValueError):  # a broken pipe, a full disk; a closed stream
@@ -83,18 +83,29 @@ class _Patient:
 
 @contextlib.contextmanager
 def _patient_output() -> Iterator[None]:
-    for number in (0, 1, 2):  # one that was closed before the start would be missing in the kernels, too
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+    _open_closed_streams()
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_Patient(stream or open(os.devnull, "w")) for stream in before)  # noqa: SIM115
+    sys.stdout, sys.stderr = (stream and _Patient(stream) for stream in before)
     try:
         yield
     finally:
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         sys.stdout, sys.stderr = before
+
+
+def _open_closed_streams() -> None:
+    """Start again with /dev/null in the place of streams that were closed, as by `>&-`: no kernel starts without them.
+
+    It is too late to open them here, because any file that was opened in the meantime may have their numbers.
+    """
+    closed = [i for i, stream in enumerate((sys.__stdin__, sys.__stdout__, sys.__stderr__)) if stream is None]
+    if closed and os.name == "posix":
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in closed:
+            os.dup2(nowhere, number)
+            os.set_inheritable(number, True)  # dup2 does nothing where they are the same
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @contextlib.contextmanager
