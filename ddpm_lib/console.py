@@ -1,6 +1,7 @@
 """What a command of this repository does on a bad day: one sentence instead of a traceback, and the work goes on.
 
-@command wraps the main() of a tool, and of `python -m ddpm_lib.training`.
+@command wraps the main() of a tool, and of `python -m ddpm_lib.training`. What starts other processes, such as kernels,
+also needs @cleans_up.
 """
 
 import contextlib
@@ -16,15 +17,14 @@ STOPS = ("SIGTERM", "SIGHUP")  # what a batch system, a shut-down or a closed te
 
 
 def command(main: Callable) -> Callable:
-    """A main() whose printing never fails, and that ends with one sentence where it is stopped or the disk refuses.
+    """A main() whose printing never fails, and that ends with one sentence where the disk refuses or Ctrl-C comes.
 
-    Ctrl-C, SIGTERM and SIGHUP run what cleans up, then exit with 128 + the signal's number, as in a shell. An OSError,
-    such as a full disk or a folder without the right to write, exits with 1 and names the file.
+    An OSError, such as a full disk or a folder without the right to write, exits with 1 and names the file.
     """
 
     @functools.wraps(main)
     def guarded(*arguments: object, **named: object) -> object:
-        with _patient_output(), _stops_clean_up():
+        with _patient_output():
             try:
                 return main(*arguments, **named)
             except KeyboardInterrupt:
@@ -35,6 +35,20 @@ def command(main: Callable) -> Callable:
                 raise
             except OSError as error:
                 sys.exit(f"stopped: {reason(error)}")
+
+    return guarded
+
+
+def cleans_up(main: Callable) -> Callable:
+    """A main() that SIGTERM and SIGHUP end as sys.exit does, so that kernels and new folders don't stay behind.
+
+    The exit code is 128 + the signal's number, as in a shell.
+    """
+
+    @functools.wraps(main)
+    def guarded(*arguments: object, **named: object) -> object:
+        with _signals_raise():
+            return main(*arguments, **named)
 
     return guarded
 
@@ -109,9 +123,7 @@ def _open_closed_streams() -> None:
 
 
 @contextlib.contextmanager
-def _stops_clean_up() -> Iterator[None]:
-    """STOPS end the program as sys.exit does, so that kernels, processes and new folders are cleaned up."""
-
+def _signals_raise() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped(128 + number)
 

@@ -288,6 +288,7 @@ def figures() -> None:
 
 
 @console.command
+@console.cleans_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("course", "store", "figures", "solved", "mine", "release", "grade"))

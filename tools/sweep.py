@@ -318,6 +318,7 @@ def part_of(names: list[str], part: str) -> list[str]:
 
 
 @console.command
+@console.cleans_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", choices=tuple(COLUMNS))
