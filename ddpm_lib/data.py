@@ -63,7 +63,7 @@ def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[Te
 def default_root() -> Path:
     """$DDPM_DATA, or a cache folder of this user; never the current folder."""
     if os.environ.get("DDPM_DATA"):
-        return Path(os.environ["DDPM_DATA"]).expanduser()
+        return guards.folder_or_none("DDPM_DATA", os.environ["DDPM_DATA"])
     with needed_by("load_mnist", "data"):  # imported here, because the engine works without it
         import platformdirs
     return Path(platformdirs.user_cache_dir("ddpm_lib"))

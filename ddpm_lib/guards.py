@@ -175,7 +175,7 @@ def path(name: str, value: str | os.PathLike) -> Path:
     """A path that can name a file, as a Path."""
     if not isinstance(value, str | os.PathLike) or not Path(value).name or "\0" in str(value):
         raise ValueError(f"{name} must be a path that names a file, got {value!r:.60}")
-    return Path(value).expanduser()
+    return _at_home(name, value)
 
 
 @guard
@@ -183,7 +183,15 @@ def folder_or_none(name: str, value: str | os.PathLike | None) -> Path | None:
     """The path of a folder as a Path, or None."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise ValueError(f"{name} must be the path of a folder or None, got {value!r:.60}")
-    return None if value is None else Path(value).expanduser()
+    return None if value is None else _at_home(name, value)
+
+
+def _at_home(name: str, value: str | os.PathLike) -> Path:
+    """The path with ~ as the home folder."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~name of nobody who is known here
+        raise ValueError(f"{name} must not begin with ~ and an unknown name, got {os.fspath(value)!r:.60}") from None
 
 
 @guard

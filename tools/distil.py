@@ -14,7 +14,7 @@ import torch
 from commit import commit
 from tqdm import tqdm
 
-from ddpm_lib import DDPM, describe_machine, load_checkpoint, load_mnist, sample, save_checkpoint
+from ddpm_lib import DDPM, console, describe_machine, load_checkpoint, load_mnist, sample, save_checkpoint
 from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.distillation import DistillConfig, distill, renoise_step, student_of
@@ -25,6 +25,7 @@ N = 2000  # digits for each line of scores
 SEED = 1
 
 
+@console.command
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="folder of MNIST; by default $DDPM_DATA or the user's cache")

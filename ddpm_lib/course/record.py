@@ -18,7 +18,7 @@ OFF = "off"  # the value of $DDPM_PROGRESS with which nothing is noted, for head
 def path() -> Path:
     """The file. $DDPM_PROGRESS names another one."""
     chosen = os.environ.get("DDPM_PROGRESS")
-    return Path(chosen) if chosen else Path(platformdirs.user_data_path("ddpm_lib")) / "progress.json"
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_path("ddpm_lib")) / "progress.json"
 
 
 def passed() -> dict[str, str]:

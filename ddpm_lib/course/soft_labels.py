@@ -124,7 +124,7 @@ def write_morph(folder: str | Path, frames: Tensor, rows: Tensor) -> None:
     """
     for theme, (ink, paper) in plots.THEMES.items():
         animation = plots.gif(frames, rows, ink, paper, transparent=True)
-        write_atomically(Path(folder) / f"morph_{theme}.gif", animation)
+        write_atomically(Path(folder).expanduser() / f"morph_{theme}.gif", animation)
         print(f"morph_{theme}.gif: {len(frames)} frames, {'below' if len(animation) < 4e5 else 'above'} 400 kB")
 
 
@@ -134,7 +134,7 @@ def write_denoising(folder: str | Path, ddpm: DDPM, w: float, steps: int, genera
     frames = torch.stack([to_unit(x_t) for x_t, _ in walk])  # (steps, 10, 1, 28, 28)
     frames = torch.cat([frames, frames[-1:].expand(20, -1, -1, -1, -1)])  # it rests at the end
     animation = plots.gif(frames, smooth=False, scale=2, milliseconds=80)
-    write_atomically(Path(folder) / "denoise.gif", animation)
+    write_atomically(Path(folder).expanduser() / "denoise.gif", animation)
     return animation
 
 

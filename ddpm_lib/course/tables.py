@@ -20,7 +20,7 @@ TEXTS = {"sampler", "checkpoint", "commit", "variant", "data"}  # these columns 
 
 def read_table(path: str | Path) -> list[dict]:
     """The rows of a CSV file as dicts: numbers as float, an empty cell as None. Raises OSError."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(Path(path).expanduser(), newline="", encoding="utf-8") as file:
         rows = [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
     return [{name: float(v) if v and name not in TEXTS else v for name, v in row.items()} for row in rows]
 
