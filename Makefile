@@ -150,10 +150,11 @@ clean:
 	$(RUN) -m pip install -q -c constraints.txt -e ".[course]"
 	touch $@
 
-# Its dependencies come from PyPI, with the course's.
+# `+cpu`, because pip asks other indexes, too, where it is told to. What torch needs comes from PyPI, with the course.
 .venv/torch-cpu: .venv/python
 	@test ! -e .venv/course || { echo "TORCH=cpu is for a new .venv: remove the folder .venv first"; exit 1; }
-	@if $(RUN) -m pip install -q --retries 1 --timeout 15 --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch torchvision; \
+	@if $(RUN) -m pip install -q --retries 1 --timeout 15 --no-deps --index-url $(TORCH_INDEX) \
+		$$(sed -nE 's/^(torch|torchvision)==([^ ;]+).*/\1==\2+cpu/p' constraints.txt); \
 	then echo "torch without CUDA is installed: on Linux it saves about 4 GB on the disk"; \
 	else echo "$(TORCH_INDEX) has no such torch or can't be reached: torch comes from PyPI, on Linux with 4 GB of CUDA"; fi
 	touch $@
