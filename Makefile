@@ -5,6 +5,11 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 RUN := .venv/bin/python
+
+# TORCH=cpu takes torch without CUDA, for a new .venv; on Linux that saves about 4 GB (CUDA's libraries and triton).
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+$(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set, got $(TORCH)))
+
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 .PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
@@ -12,6 +17,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 help:
 	@echo "make course      execute every notebook into build/course/ (ARGS=\"-p budget_seconds 600\" passes parameters)"
+	@echo "                 TORCH=cpu, the first time: torch without CUDA, which saves 4 GB on Linux"
 	@echo "make lab         open JupyterLab on my_notebooks/, your own copies (FRESH=\"03\" makes one anew)"
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
@@ -99,7 +105,7 @@ data: .venv/course
 checkpoint: .venv/course
 	$(RUN) tools/run_notebooks.py course 03 -p data_source full -p budget_seconds 3000 -p budget_eps_seconds 5 \
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
-		-p checkpoint_path ../ddpm_lib/checkpoints/mnist.safetensors \
+		-p checkpoint_path ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
 
 # The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
@@ -119,17 +125,17 @@ neighbours: .venv/course
 	$(RUN) benchmarks/neighbours.py $(if $(FULL),--full) $(ARGS)
 
 # Two processes, each with a notebook at a time; PROCESSES=8 for more. What is finished is skipped, so go on after a stop
-# with the same command. make clean forgets the finished points.
+# with the same command. make clean forgets the finished points. `exec`, so that a signal to make reaches the tool.
 PROCESSES ?= 2
 SWEEP = $(if $(FULL),--full) $(ARGS)
 
 sweep: .venv/course
-	$(RUN) tools/sweep.py w_sweep list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py w_sweep run $(SWEEP)
+	exec $(RUN) tools/sweep.py w_sweep run all --processes $(PROCESSES) $(SWEEP)
 	$(RUN) tools/sweep.py w_sweep gather $(SWEEP)
 
 # Training with one thing changed, in the same way.
 variants: .venv/course
-	$(RUN) tools/sweep.py what_mattered list $(SWEEP) | xargs -n 1 -P $(PROCESSES) $(RUN) tools/sweep.py what_mattered run $(SWEEP)
+	exec $(RUN) tools/sweep.py what_mattered run all --processes $(PROCESSES) $(SWEEP)
 	$(RUN) tools/sweep.py what_mattered gather $(SWEEP)
 
 clean:
@@ -140,8 +146,17 @@ clean:
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/course: .venv/python pyproject.toml constraints.txt
+.venv/course: .venv/python $(TORCH:cpu=.venv/torch-cpu) pyproject.toml constraints.txt
 	$(RUN) -m pip install -q -c constraints.txt -e ".[course]"
+	touch $@
+
+# `+cpu`, because pip asks other indexes, too, where it is told to. What torch needs comes from PyPI, with the course.
+.venv/torch-cpu: .venv/python
+	@test ! -e .venv/course || { echo "TORCH=cpu is for a new .venv: remove the folder .venv first"; exit 1; }
+	@if $(RUN) -m pip install -q --retries 1 --timeout 15 --no-deps --index-url $(TORCH_INDEX) \
+		$$(sed -nE 's/^(torch|torchvision)==([^ ;]+).*/\1==\2+cpu/p' constraints.txt); \
+	then echo "torch without CUDA is installed: on Linux it saves about 4 GB on the disk"; \
+	else echo "$(TORCH_INDEX) has no such torch or can't be reached: torch comes from PyPI, on Linux with 4 GB of CUDA"; fi
 	touch $@
 
 .venv/html: .venv/course

@@ -26,7 +26,7 @@ from torch.utils.data import TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
+from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
 from ddpm_lib.course import plots
 from ddpm_lib.distillation import renoise_step
 from ddpm_lib.evaluation import evaluate, nearest_neighbours
@@ -386,6 +386,7 @@ def draw_figure(results: dict) -> None:
     (REPOSITORY / "figures" / "benchmark.png").write_bytes(plots.png(figure))
 
 
+@console.command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true")

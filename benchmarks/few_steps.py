@@ -10,7 +10,7 @@ those of the test set, so that every digit is as frequent as in the data.
 import torch
 from torch import Tensor
 
-from ddpm_lib import NoiseSchedule, load_checkpoint, sample
+from ddpm_lib import NoiseSchedule, console, load_checkpoint, sample
 from ddpm_lib.evaluation import evaluate, load_test_features
 from ddpm_lib.sampling import Step
 
@@ -45,6 +45,7 @@ def step_with_variance(share: float) -> Step:
     return step
 
 
+@console.command
 def main() -> None:
     ddpm, labels = load_checkpoint(), load_test_features().labels[:N]
     print("| steps | crowding | share of β | w | interval | FID | × floor | agreement |")

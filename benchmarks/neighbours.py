@@ -29,7 +29,7 @@ from statistics import fmean, median
 import torch
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, TrainConfig, describe_machine, load_checkpoint, sample, train
+from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, sample, train
 
 RESULTS = Path(__file__).parent / "neighbours.json"
 COMMIT = Path(__file__).parent.parent / "tools" / "commit.py"
@@ -227,6 +227,7 @@ def ratio(numbers: dict) -> str:
     return f"{middle:.2f} ({least:.2f} … {most:.2f})"
 
 
+@console.command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true")

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, load_mnist, sample, train
+from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, console, load_mnist, sample, train
 from ddpm_lib.course import variants
 from ddpm_lib.course.flows import flow_schedule
 from ddpm_lib.course.variants import Variant, built
@@ -305,6 +305,7 @@ def table() -> str:
     return "\n".join(lines)
 
 
+@console.command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=("run", "table"))

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ddpm_lib import (
     DDPM,
     DistillConfig,
+    console,
     describe_machine,
     distill,
     load_checkpoint,
@@ -35,6 +36,7 @@ N = 2000  # digits for each line of scores
 SEED = 1
 
 
+@console.command
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="folder of MNIST; by default $DDPM_DATA or the user's cache")

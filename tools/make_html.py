@@ -34,7 +34,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
-from ddpm_lib import load_checkpoint, sample
+from ddpm_lib import console, load_checkpoint, sample
 from ddpm_lib.evaluation import classify, diversity, load_classifier
 from ddpm_lib.widgets import say_number, say_w
 
@@ -353,8 +353,13 @@ def plain(text: str) -> str:
     return html.escape(html.unescape(re.sub(r"<[^>]+>", "", text)))
 
 
-if __name__ == "__main__":
+@console.command
+def main() -> None:
     target = Path(sys.argv[1]).expanduser() if len(sys.argv) > 1 else BUILD
     start = time.perf_counter()
     pages = build(target)
     print(f"{len(pages)} pages and an index in {time.perf_counter() - start:.0f} s: {target / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()

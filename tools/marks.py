@@ -29,7 +29,7 @@ from pathlib import Path
 import nbformat
 import psutil
 from IPython.core.inputtransformer2 import TransformerManager
-from my_notebooks import without_outputs
+from my_notebooks import unreadable, without_outputs
 
 from ddpm_lib.course import checks
 from ddpm_lib.files import write_atomically
@@ -179,8 +179,7 @@ def _read(path: Path, by_name: dict[str, Exercise]) -> _Paper:
         notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), 4)
         cells = [str(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     except Exception as error:  # whatever a damaged file does to a parser
-        first = str(error).strip().partition("\n")[0][:200]
-        return _Paper([], named, f"{path.name} is no notebook that can be read: {type(error).__name__}: {first}")
+        return _Paper([], named, unreadable(path, error))
     found = {by_name[name].notebook for name in by_name if re.search(rf"\b{name}\b", "\n".join(cells))}
     damage = "" if found or named else f"{path.name} holds no exercise of the course"
     return _Paper(cells, sorted(found) or named, damage)

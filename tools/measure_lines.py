@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from ddpm_lib import console
+
 REPOSITORY = Path(__file__).parent.parent
 ENGINE = ["schedule.py", "unet.py", "ddpm.py", "sampling.py", "morph.py", "training/__init__.py"]
 KINDS = ["blank", "documentation", "guard", "work"]
@@ -134,9 +136,10 @@ def numbers(package: Path) -> dict[str, float]:
     return {"lines": total.total(), "guard share": share} | {name: sum(lines.values()) for name, lines in read.items()}
 
 
+@console.command
 def main() -> None:
     """Print both tables."""
-    package = (Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY) / "ddpm_lib"
+    package = (Path(sys.argv[1]).expanduser() if len(sys.argv) > 1 else REPOSITORY) / "ddpm_lib"
     files, read = measure(package)
     print(f"{'':<22}{'lines':>6}" + "".join(f"{kind:>15}" for kind in KINDS) + f"{'guards / (guards + work)':>28}")
     for name, kinds in [*files.items(), ("all", sum(files.values(), Counter()))]:

@@ -10,6 +10,8 @@ import sys
 
 import nbformat
 
+from ddpm_lib import console
+
 FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 NO_WORDS = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
 RATED = re.compile(r"Difficulty:[^\n]*?(\d+) minutes?")
@@ -42,6 +44,7 @@ def stated(notebook: nbformat.NotebookNode) -> int:
     return int(re.search(r"\*\*Time\*\*: (?:about )?(\d+) minutes", notebook.cells[0].source)[1])
 
 
+@console.command
 def main() -> None:
     import run_notebooks  # which imports this file for the README's table
 

@@ -6,6 +6,7 @@ the old one beside it.
 
 import itertools
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -20,9 +21,14 @@ def make(notebooks: list[Path], fresh: list[Path], folder: Path) -> None:
     """Write the missing copies of notebooks into folder, which lies beside theirs, and new copies of those in fresh."""
     for path in notebooks:
         target = folder / path.name
+        if target.exists() and path not in fresh:
+            continue
+        try:
+            notebook = without_outputs(path)
+        except Exception as error:  # whatever a damaged file does to a parser: the others are copied
+            print(unreadable(path, error), file=sys.stderr)
+            continue
         if target.exists():
-            if path not in fresh:
-                continue
             old = next(
                 name
                 for k in itertools.count(1)
@@ -30,7 +36,6 @@ def make(notebooks: list[Path], fresh: list[Path], folder: Path) -> None:
             )
             target.rename(old)
             print(f"your {path.name} is now {old.name}")
-        notebook = without_outputs(path)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = ELSEWHERE.sub(rf"](../{path.parent.name}/\1)", cell.source)
@@ -44,3 +49,18 @@ def without_outputs(path: Path) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return notebook
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """What to say of a file that is no notebook."""
+    first = str(error).strip().partition("\n")[0][:200]
+    return f"{path.name} is no notebook that can be read: {type(error).__name__}: {first}"
+
+
+def refuse_unreadable(paths: list[Path]) -> None:
+    """Exit, and name the first of these files that is no notebook."""
+    for path in paths:
+        try:
+            nbformat.read(path, 4)
+        except Exception as error:  # whatever a damaged file does to a parser
+            sys.exit(unreadable(path, error))

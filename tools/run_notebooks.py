@@ -14,7 +14,6 @@ A NOTEBOOK is named by the start of its file name, such as 03. A parameter goes 
 """
 
 import argparse
-import ast
 import base64
 import contextlib
 import dataclasses
@@ -22,23 +21,24 @@ import json
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import class_page
+import execution
 import marks
 import minutes
 import my_notebooks
 import nbformat
 import papermill
-import psutil
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+import parameters
 
+from ddpm_lib import console
 from ddpm_lib.course import tables
 from ddpm_lib.course.speed import training_speed
+from ddpm_lib.files import write_atomically
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -50,7 +50,6 @@ README = REPOSITORY / "README.md"
 TABLE_START, TABLE_END = "<!-- measured by `make notebooks` -->\n", "<!-- end -->\n"
 CEILING = 3 * 2**30  # a notebook may take so many bytes of resident memory
 SLOWER = 1.5  # a run that takes so many times the measured seconds is warned of
-CELL_TIMEOUT = 6 * 3600  # seconds; a training that a parameter made long fits in, a cell that hangs ends
 
 
 @dataclass(frozen=True)
@@ -73,59 +72,34 @@ def find_notebooks(names: list[str]) -> list[Path]:
     return [path for path in found if not names or path.name.startswith(tuple(names))]
 
 
-def run_cells(path: Path, output: Path, parameters: dict) -> None:
-    """Execute a notebook in its own folder into output. Raises PapermillExecutionError where that fails in any way."""
-    try:
-        papermill.execute_notebook(
-            path,
-            output,
-            parameters,
-            cwd=path.parent,
-            progress_bar=False,
-            execution_timeout=CELL_TIMEOUT,
-            # The kernel would log a warning about TCP on the loopback, and an error when it is told to shut down.
-            extra_arguments=["--log-level=CRITICAL"],
-        )
-    except (DeadKernelError, CellTimeoutError) as error:  # for example, a kernel was killed for its memory
-        raise papermill.PapermillExecutionError(0, 0, "", type(error).__name__, str(error), []) from error
-
-
-def execute(path: Path, output: Path, parameters: dict) -> Run:
-    """Execute one notebook into output; a failing cell becomes Run.error."""
-    error, start = "", time.perf_counter()
-    with peak_memory() as peak:
+def execute(path: Path, output: Path, values: dict) -> Run:
+    """Execute one notebook into output, with the values of some parameters; whatever goes wrong becomes Run.error."""
+    error, images, start = "", 0, time.perf_counter()
+    with execution.peak_memory() as peak:
         try:
-            run_cells(path, output, parameters)
+            execution.run_cells(path, output, values)
         except papermill.PapermillExecutionError as failure:
-            error = f"{failure.ename}: {failure.evalue}"
+            given = ", ".join(f"{name} = {value!r:.60}" for name, value in values.items())
+            error = f"{failure.ename}{execution.last_cell(output)}: {failure.evalue}{given and f' (with {given})'}"
     seconds = time.perf_counter() - start
-    notebook = nbformat.read(output, 4)
-    title = notebook.cells[0].source.splitlines()[0].partition("·")[2].strip()  # "# 01 · The title"
-    return Run(path.stem, title, seconds, peak[0], sum(1 for _ in stored_figures(notebook)), error, fixed_seconds(path))
+    if output.exists():
+        images = sum(1 for _ in stored_figures(nbformat.read(output, 4)))
+    return Run(path.stem, title(path), seconds, peak[0], images, " ".join(error.split()), fixed_seconds(path))
+
+
+def title(path: Path) -> str:
+    """The text behind the number in the notebook's first line, such as "# 01 · The title"; "" if there is none."""
+    with contextlib.suppress(Exception):
+        return nbformat.read(path, 4).cells[0].source.splitlines()[0].partition("·")[2].strip()
+    return ""
 
 
 def fixed_seconds(path: Path) -> float:
     """Seconds that the notebook's own parameters set, such as the budget of a training."""
-    parameters = papermill.inspect_notebook(path).items()
-    return float(sum(float(found["default"]) for name, found in parameters if name.endswith("seconds")))
-
-
-@contextlib.contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """The largest resident memory of all child processes together, sampled five times a second."""
-    peak, done = [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            peak[0] = max(peak[0], marks.resident(psutil.Process().children(recursive=True)))
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        watcher.join()
+    with contextlib.suppress(Exception):  # of a damaged notebook
+        found = parameters.defaults(path).items()
+        return float(sum(value for name, value in found if name.endswith("seconds")))
+    return 0.0
 
 
 def stored_figures(notebook: nbformat.NotebookNode) -> Iterator[tuple[nbformat.NotebookNode, str]]:
@@ -161,26 +135,40 @@ def clean(notebook: nbformat.NotebookNode) -> None:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
-def course(names: list[str], parameters: dict) -> list[Run]:
-    """Execute into build/course/, with a line of progress for each notebook and a table at the end."""
-    paths = find_notebooks(names)
-    known = {path: set(papermill.inspect_notebook(path)) for path in paths}
-    unknown = set(parameters) - set().union(*known.values())
+def course(names: list[str], given: dict[str, str]) -> list[Run]:
+    """Execute into build/course/, with a line of progress for each notebook and a table at the end.
+
+    given: parameters as texts, by name. Exits before any kernel starts where one of them doesn't fit.
+    """
+    paths, known, refused = find_notebooks(names), {}, []
+    for path in paths:
+        known[path] = {}
+        with contextlib.suppress(Exception):  # of a damaged notebook, which has its line in the table
+            known[path] = parameters.defaults(path)
+    unknown = set(given) - set().union(*known.values())
     if unknown:
         sys.exit(f"no notebook has the parameter {sorted(unknown)[0]!r}")
+    chosen = {}
+    for path in paths:
+        try:
+            chosen[path] = parameters.chosen(path, known[path], given)
+        except ValueError as error:
+            refused.append(str(error))
+    if refused:
+        sys.exit("\n".join(refused))
     BUILD.mkdir(parents=True, exist_ok=True)
     runs = []
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.stem} …", end=" ", flush=True)
-        chosen = {name: value for name, value in parameters.items() if name in known[path]}
-        run = execute(path, BUILD / path.name, chosen)
+        run = execute(path, BUILD / path.name, chosen[path])
         print(f"{run.seconds:.0f} s {run.error or 'ok'}", flush=True)
         runs.append(run)
     print(f"\n{'notebook':<24}{'seconds':>8}{'peak memory':>13}{'figures':>9}")
     for run in runs:
-        print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}")
+        print(f"{run.notebook:<24}{run.seconds:>8.0f}{run.peak_bytes / 2**20:>9.0f} MiB{run.figures:>9}"
+              f"{'  failed' if run.error else ''}")  # fmt: skip
     print(f"{'total':<24}{sum(run.seconds for run in runs):>8.0f}\n\nexecuted notebooks: {BUILD}")
-    if not parameters:  # other parameters mean other seconds, as you asked
+    if not given:  # other parameters mean other seconds, as you asked
         for warning in slower_than_measured(runs, training_speed()):
             print(f"warning: {warning}")
     return [within_ceiling(run) for run in runs]
@@ -222,6 +210,8 @@ def store(names: list[str]) -> list[Run]:
     for path in paths:
         output = BUILD / path.name
         run = execute(path, output, {})
+        if not run.title and not run.error:
+            run = dataclasses.replace(run, error="its first line is no title such as `# 03 · Training`")
         print(f"{run.notebook}: {run.seconds:.0f} s {run.error or 'ok'}", flush=True)
         runs.append(run)
         if not run.error:
@@ -297,14 +287,8 @@ def figures() -> None:
                     print(target.relative_to(REPOSITORY))
 
 
-def literal(text: str) -> object:
-    """A parameter's value: a Python literal such as 600 or [0, 1], else the text itself."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
+@console.command
+@console.cleans_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("course", "store", "figures", "solved", "mine", "release", "grade"))
@@ -315,11 +299,13 @@ def main() -> None:
     if arguments.command == "mine":
         fresh = find_notebooks(arguments.notebooks) if arguments.notebooks else []
         return my_notebooks.make(find_notebooks([]), fresh, MINE)
+    if arguments.command != "course":  # which says it in its table
+        my_notebooks.refuse_unreadable(find_notebooks([]))
     os.environ["DDPM_PROGRESS"] = "off"  # what is run here isn't a learner's progress
     if arguments.command in ("release", "grade"):
         if not arguments.notebooks:
             parser.error(f"{arguments.command} needs a FOLDER")
-        folder, names = Path(arguments.notebooks[0]), arguments.notebooks[1:]
+        folder, names = Path(arguments.notebooks[0]).expanduser(), arguments.notebooks[1:]
         if arguments.command == "release":
             return marks.release(find_notebooks(names), folder, arguments.nbgrader)
         return class_page.write(marks.grade(find_notebooks(names), folder), folder)
@@ -328,8 +314,8 @@ def main() -> None:
     if arguments.command == "solved":
         return solved(arguments.notebooks)
     if arguments.command == "course":
-        runs = course(arguments.notebooks, {name: literal(value) for name, value in arguments.parameter})
-        (BUILD / "runs.json").write_text(json.dumps([vars(run) for run in runs], indent=1))
+        runs = course(arguments.notebooks, dict(arguments.parameter))
+        write_atomically(BUILD / "runs.json", json.dumps([vars(run) for run in runs], indent=1).encode())
     else:
         runs = store(arguments.notebooks)
     failed = [run for run in runs if run.error]

@@ -1,14 +1,16 @@
 """Execute a notebook of notebooks/sweeps/ with papermill, once for every point of a grid, and gather the rows.
 
-    python tools/sweep.py w_sweep run [NAME...]       execute the points that are missing; no NAME is all of them
-    python tools/sweep.py w_sweep list                their names, one a line
+    python tools/sweep.py w_sweep run NAME...         execute these points, if they are missing; `all` is all of them
+    python tools/sweep.py w_sweep list                the names of those that are missing, one a line
     python tools/sweep.py w_sweep gather [NAME...]    w_sweep.csv and .json (provenance) of
                                                      ddpm_lib/course/data/, and figures/w_sweep.png;
                                                      with names, only these points are added to the table
     python tools/sweep.py w_sweep store               refresh the stored outputs of the notebook itself
 
-what_mattered has the same commands. `make sweep` and `make variants` list, run with two processes and gather.
+what_mattered has the same commands. `make sweep` and `make variants` run all with two processes, and gather.
     --full              the grid that the README and notebook 08 show, instead of one of a few minutes
+    --processes N       run so many points at a time, each in a process of its own
+    --part I/N          run or list only the I-th of N parts of the grid: the same points, whatever is finished
     -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
 
 A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
@@ -23,9 +25,12 @@ import itertools
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
@@ -34,9 +39,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import nbformat
 import papermill
+import parameters
 from commit import commit
-from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean, literal, run_cells
+from execution import run_cells, running
+from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean
 
+from ddpm_lib import console
 from ddpm_lib.checkpoint import SHIPPED
 from ddpm_lib.course import plots, tables
 from ddpm_lib.course.variants import VARIANTS
@@ -81,27 +89,30 @@ def what_mattered(full: bool) -> Iterator[dict]:
         yield {"variant": variant, "seed": seed, "train_steps": 1300, "n": 2000}
 
 
-def points(grid: str, full: bool, changes: dict) -> dict[str, dict]:
-    """Name → parameters of every point of a grid."""
+def points(grid: str, full: bool, given: dict[str, str]) -> dict[str, dict]:
+    """Name → parameters of every point of a grid. given: other values as texts. Exits where one doesn't fit."""
     data = {"data_source": "full" if has_full_mnist(default_root()) else "embedded"}
-    unknown = set(changes) - papermill.inspect_notebook(SWEEPS / f"{grid}.ipynb").keys()
-    if unknown:
+    path = SWEEPS / f"{grid}.ipynb"
+    known = parameters.defaults(path)
+    if unknown := set(given) - known.keys():
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
-    if changes.get("checkpoint"):  # the kernel starts in another folder
-        changes = changes | {"checkpoint": str(Path(changes["checkpoint"]).expanduser().resolve(strict=True))}
+    try:
+        changes = parameters.chosen(path, known, given)
+    except ValueError as error:
+        sys.exit(str(error))
     found = {}
-    for parameters in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
-        parameters |= data | changes
-        if "variant" in parameters and VARIANTS[parameters["variant"]].data_source == parameters["data_source"]:
+    for point in {"w_sweep": w_sweep, "what_mattered": what_mattered}[grid](full):
+        point |= data | changes
+        if "variant" in point and VARIANTS[point["variant"]].data_source == point["data_source"]:
             continue  # without the full set, all variants train on the embedded digits
-        found[point_name(grid, parameters)] = parameters
+        found[point_name(grid, point)] = point
     return found
 
 
-def point_name(grid: str, parameters: dict) -> str:
+def point_name(grid: str, point: dict) -> str:
     """The parameters in a file's name. Weights are named by their digest: other weights are another point."""
-    parts = dict(parameters)
-    if grid == "w_sweep" and parameters["sampler"] != "real":
+    parts = dict(point)
+    if grid == "w_sweep" and point["sampler"] != "real":
         weights = Path(parts.pop("checkpoint", None) or SHIPPED)
         parts["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     words = (f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in parts.items())
@@ -129,23 +140,52 @@ def is_finished(name: str, columns: list[str]) -> bool:
         return False
 
 
-def run(grid: str, name: str, parameters: dict) -> None:
+def run(grid: str, name: str, point: dict) -> None:
     """Execute one point, unless it is finished. Where it fails, the notebook stays as NAME.failed.ipynb."""
     if is_finished(name, COLUMNS[grid]):
         return print(f"{name}: finished before", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
-    # It lies in the same folder, so that renaming never copies. No other process writes there.
-    with tempfile.TemporaryDirectory(prefix=".running-", dir=BUILD) as folder:
-        notebook, result = Path(folder) / f"{name}.ipynb", Path(folder) / f"{name}.json"
+    with running(BUILD) as folder:
+        notebook, result = folder / f"{name}.ipynb", folder / f"{name}.json"
         try:
-            run_cells(SWEEPS / f"{grid}.ipynb", notebook, parameters | {"commit": commit(), "out": str(result)})
+            run_cells(SWEEPS / f"{grid}.ipynb", notebook, point | {"commit": commit(), "out": str(result)})
         except papermill.PapermillExecutionError:
-            os.replace(notebook, BUILD / f"{name}.failed.ipynb")
+            if notebook.exists():
+                os.replace(notebook, BUILD / f"{name}.failed.ipynb")
             raise
         os.replace(notebook, BUILD / notebook.name)
         os.replace(result, BUILD / result.name)  # this comes last, because it says that the point is finished
     seconds = rows_of(name, COLUMNS[grid])[1]["seconds"]
     print(f"{name}: {seconds:.0f} s", flush=True)
+
+
+def run_several(names: list[str], words: list[str], processes: int) -> list[str]:
+    """Run each point in a process of its own, so many at a time; returns the names of those that failed.
+
+    words: the command line that runs a point, without its name. However this process is stopped, the others are, too.
+    """
+    started, lock, stopped = [], threading.Lock(), threading.Event()
+
+    def work(name: str) -> int | None:
+        with lock:
+            if stopped.is_set():
+                return None
+            # In its own session it is stopped by this process alone: a second signal would break off its cleaning.
+            command = [sys.executable, __file__, *words, name]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+            started.append(process)
+        return process.wait()
+
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            codes = list(pool.map(work, names))
+        except BaseException:
+            with lock:
+                stopped.set()
+                for process in started:
+                    process.terminate()
+            raise
+    return [name for name, code in zip(names, codes, strict=True) if code]
 
 
 def gather(grid: str, names: list[str], command: str, add: bool = False) -> list[dict]:
@@ -266,35 +306,63 @@ def store(grid: str) -> None:
     nbformat.write(notebook, path)
 
 
+def part_of(names: list[str], part: str) -> list[str]:
+    """The I-th of N parts, for part "I/N". It depends on no other machine and on nothing that is finished."""
+    try:
+        i, n = map(int, part.split("/"))
+    except ValueError:
+        i, n = 0, 0
+    if not 1 <= i <= n:
+        sys.exit(f"--part must be I/N with 1 ≤ I ≤ N, such as 1/2, got {part!r:.60}")
+    return names[i - 1 :: n]
+
+
+@console.command
+@console.cleans_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", choices=tuple(COLUMNS))
     parser.add_argument("command", choices=("run", "list", "gather", "store"))
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--processes", type=int, default=1, metavar="N")
+    parser.add_argument("--part", default="1/1", metavar="I/N")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments = parser.parse_intermixed_args()
     grid = arguments.grid
+    if arguments.processes < 1:
+        parser.error(f"--processes must be an integer ≥ 1, got {arguments.processes}")
     if arguments.command == "store":
         return store(grid)
-    changes = {name: literal(value) for name, value in arguments.parameter}
-    known = points(grid, arguments.full, changes)
-    unknown = set(arguments.names) - known.keys()
-    if unknown:
-        sys.exit(f"{sorted(unknown)[0]} is no point of this grid; see {grid} list")
+    known = points(grid, arguments.full, dict(arguments.parameter))
+    if arguments.names == ["all"]:
+        names = list(known)
+    elif unknown := set(arguments.names) - known.keys():
+        sys.exit(f"{sorted(unknown)[0]!r} is no point of this grid; see {grid} list")
+    else:
+        names = arguments.names
+    options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
 
     if arguments.command == "gather":
-        options = ["--full"] * arguments.full + [word for pair in arguments.parameter for word in ("-p", *pair)]
         words = ["tools/sweep.py", grid, *options, *["gather", *arguments.names] * bool(arguments.names)]
-        rows = gather(grid, arguments.names or list(known), " ".join(words), add=bool(arguments.names))
+        rows = gather(grid, names or list(known), " ".join(words), add=bool(arguments.names))
         if grid == "w_sweep":
             write_atomically(FIGURES / "w_sweep.png", plots.png(sweep_figure(rows)))
         return None
-    missing = [name for name in arguments.names or known if not is_finished(name, COLUMNS[grid])]
     if arguments.command == "list":
-        print(f"{len(known) - len(missing)} of {len(known)} points are finished", file=sys.stderr)
+        names = names or list(known)
+    elif not names:  # also where a list that was empty is handed on, as xargs does
+        print(f"no point is named, so nothing is run; `{grid} run all` runs all that are missing", file=sys.stderr)
+    part = part_of(list(known), arguments.part)
+    names = [name for name in names if name in part]
+    missing = [name for name in names if not is_finished(name, COLUMNS[grid])]
+    if arguments.command == "list":
+        print(f"{len(names) - len(missing)} of {len(names)} points are finished", file=sys.stderr)
         print(*missing, sep="\n", end="\n" if missing else "")
         return None
+    if arguments.processes > 1:
+        failed = run_several(missing, [grid, "run", *options], arguments.processes)
+        sys.exit(f"{len(failed)} of {len(missing)} points failed; see above" if failed else None)
     failed = []
     for name in missing:
         try:

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
-from ddpm_lib import describe_machine, load_mnist, to_signed
+from ddpm_lib import console, describe_machine, load_mnist, to_signed
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
     CLASSIFIER,
@@ -44,6 +44,7 @@ SUBSETS = 100  # FID is measured on so many random subsets of real digits: one t
 FEW_SUBSETS = 20  # the other scores take seconds, so they get fewer subsets
 
 
+@console.command
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="folder of MNIST; by default $DDPM_DATA or the user's cache")

@@ -6,30 +6,44 @@ torchrun --standalone --nproc_per_node=2 -m ddpm_lib.training --steps 2000 --out
 
 import argparse
 import contextlib
+import os
+import secrets
 import shlex
 import sys
 from pathlib import Path
 
 import torch
 
+from ddpm_lib import console, guards
 from ddpm_lib.checkpoint import save_checkpoint
 from ddpm_lib.data import SOURCES, load_mnist
 from ddpm_lib.ddpm import DDPM
+from ddpm_lib.files import write_atomically
 from ddpm_lib.precision import describe_machine
 from ddpm_lib.training import TrainConfig, train
 from ddpm_lib.training.distributed import process_group, rank, world_size
 
 
+@console.command
 def main(arguments: list[str] | None = None) -> None:
     """Train as the arguments say (None: those of the command line); rank 0 prints, and writes the checkpoint."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options, config = _parse(arguments)
+    try:
+        _train(arguments, options, config)
+    except (ValueError, ArithmeticError) as error:  # a file or a number that the library refuses
+        sys.exit(f"stopped: {error}")
+
+
+def _train(arguments: list[str], options: argparse.Namespace, config: TrainConfig) -> None:
     with process_group():
-        with contextlib.redirect_stdout(sys.stdout if rank() == 0 else None):
-            train_set, _ = load_mnist(source=options.data)
         with torch.random.fork_rng(devices=[]):  # the initial weights come from torch's global generator
             torch.default_generator.manual_seed(options.seed)
             ddpm = DDPM.recommended()
+        if rank() == 0:
+            _refuse_unwritable(options.out, sum(tensor.nbytes for tensor in ddpm.unet.state_dict().values()))
+        with contextlib.redirect_stdout(sys.stdout if rank() == 0 else None):
+            train_set, _ = load_mnist(source=options.data)
         generator = torch.Generator().manual_seed(options.seed)
         device = torch.device("cpu") if world_size() > 1 and not torch.cuda.is_available() else None  # gloo has no mps
         record = None
@@ -58,14 +72,37 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, TrainConfig]:
     parser.add_argument("--lr", type=float, default=TrainConfig.lr, help="highest learning rate")
     parser.add_argument("--data", choices=SOURCES, default="auto", help="which MNIST")
     parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights and of the training")
-    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
-    parser.add_argument("--resume", type=Path, help="a snapshot file: if it exists, the training goes on from it")
+    parser.add_argument("--out", type=_file, required=True, help="the checkpoint to write")
+    parser.add_argument("--resume", type=_file, help="a snapshot file: if it exists, the training goes on from it")
     options = parser.parse_args(arguments)
+    if options.resume == options.out:
+        parser.error("--out and --resume must be two files, because both are written")
     try:
         config = TrainConfig(options.steps, options.seconds, options.batch_size, options.lr)
     except ValueError as error:
         parser.error(str(error))
     return options, config
+
+
+def _file(text: str) -> Path:
+    """An option's text as the path of a file, whose folder may be missing yet."""
+    try:
+        path = guards.path("it", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if path.exists() and not path.is_file():
+        raise argparse.ArgumentTypeError(f"{path} is no file")
+    return path
+
+
+def _refuse_unwritable(path: Path, size: int) -> None:
+    """Exit now, not after the training, where the disk refuses a file of so many bytes."""
+    probe = path.with_name(secrets.token_hex(len(os.fsencode(path.name)))[: len(os.fsencode(path.name))])
+    try:
+        write_atomically(probe, bytes(size))
+        probe.unlink()
+    except OSError as error:
+        sys.exit(f"--out can't be written: {path}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -18,25 +18,48 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw
+from ddpm_lib.files import first_of
 
 TIMEOUT = datetime.timedelta(minutes=5)  # a process waits so long for another process that doesn't answer
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
-    """Inside, this process works with the other processes that torchrun started; without torchrun it works alone."""
-    if "WORLD_SIZE" not in os.environ:
+    """Inside, this process works with the other processes that torchrun started; without torchrun it works alone.
+
+    Raises ValueError for half an environment of torchrun's, and ConnectionError where the others aren't found.
+    """
+    if "WORLD_SIZE" not in os.environ and "RANK" not in os.environ:
         yield
         return
     cuda = torch.cuda.is_available()
+    _whole_environment(("LOCAL_RANK",) if cuda else ())
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # gloo is needed with a GPU, too: shared numbers, such as the order of the data, are on the CPU.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
+    try:
+        # gloo is needed with a GPU, too: shared numbers, such as the order of the data, are on the CPU.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
+    except (RuntimeError, ValueError) as error:  # nobody answers, or the port is another program's
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise ConnectionError(f"the processes don't find each other at {where}: {first_of(error)}") from error
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def _whole_environment(more: tuple[str, ...]) -> None:
+    """Raise ValueError where only a part of what torchrun sets is there, or where a number in it is none."""
+    needed = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT", *more)
+    found = [name for name in needed if os.environ.get(name)]
+    advice = "start several processes with torchrun, which sets them, and unset them for a single process"
+    if missing := [name for name in needed if name not in found]:
+        raise ValueError(f"{', '.join(found) or needed[0]} is set, but not {', '.join(missing)}: {advice}")
+    for name in needed:
+        if name != "MASTER_ADDR" and not os.environ[name].isdecimal():
+            raise ValueError(f"{name} must be a whole number, got {os.environ[name]!r}: {advice}")
+    if int(os.environ["RANK"]) >= int(os.environ["WORLD_SIZE"]):
+        raise ValueError(f"RANK must be less than WORLD_SIZE, got {os.environ['RANK']}: {advice}")
 
 
 def world_size() -> int:

@@ -3,15 +3,21 @@
 import csv
 import itertools
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import pytest
 import sweep
+from nbformat.v4 import new_code_cell, new_notebook
 
 from ddpm_lib.course.variants import VARIANTS
 
@@ -167,6 +173,7 @@ sweep.run("w_sweep", {name!r}, {parameters!r})
     assert not sweep.is_finished(name, sweep.COLUMNS["w_sweep"])
     sweep.run("w_sweep", name, parameters)
     assert sweep.is_finished(name, sweep.COLUMNS["w_sweep"])
+    assert not [path for path in files(folder) if path.startswith(".")], "what the killed process left is gone, too"
 
 
 def test_two_processes_at_the_same_point_dont_hurt_each_other(folder, executed, first, monkeypatch):
@@ -262,6 +269,97 @@ def test_a_name_of_another_grid_is_refused(folder, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "run", "w=99"])
     with pytest.raises(SystemExit, match="w=99"):
         sweep.main()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"n": "1"}, "w_sweep, parameters cell: n must be an integer ≥ 2, got 1"),
+        ({"sampler": "euler"}, "sampler must be one of"),
+        ({"checkpoint": "missing.safetensors"}, "checkpoint: there is no file"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused_before_any_point(given, said):
+    with pytest.raises(SystemExit, match=said):
+        sweep.points("w_sweep", False, given)
+
+
+def run_main(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", *words])
+    with pytest.raises(SystemExit) as stopped:
+        sweep.main()
+    return stopped.value.code
+
+
+def test_a_list_that_is_empty_runs_nothing(folder, executed, grid, monkeypatch, capsys):
+    """xargs and other engines then call `run` without a name, or with an empty one."""
+    assert run_main(monkeypatch, "run") is None
+    assert "nothing is run" in capsys.readouterr().err
+    assert run_main(monkeypatch, "run", "") == "'' is no point of this grid; see w_sweep list"
+    assert executed == []
+    assert run_main(monkeypatch, "run", "all") is None
+    assert len(executed) == len(grid)
+
+
+def test_parts_are_the_same_whatever_is_finished_meanwhile(folder, executed, grid, monkeypatch, capsys):
+    """The second machine looks when the first has finished some points: together they run each point once."""
+    names = list(grid)
+
+    def listed(part):
+        monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "list", "--part", part])
+        sweep.main()
+        return capsys.readouterr().out.splitlines()
+
+    first = listed("1/2")
+    for name in first[:3]:
+        sweep.run("w_sweep", name, grid[name])
+    capsys.readouterr()
+    second = listed("2/2")
+    assert sorted(first + second) == sorted(names)
+    assert listed("1/2") == first[3:]
+    assert run_main(monkeypatch, "run", "all", "--part", "2/2") is None
+    assert [sweep.is_finished(name, sweep.COLUMNS["w_sweep"]) for name in second] == [True] * len(second)
+    assert len(executed) == 3 + len(second)
+    assert {name for part in range(1, 6) for name in sweep.part_of(names, f"{part}/5")} == set(names)
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", "1/0", "2/-2"])
+def test_a_part_that_is_none_is_refused(part, folder, executed, monkeypatch):
+    assert run_main(monkeypatch, "run", "all", "--part", part).startswith("--part must be I/N")
+    assert executed == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_of_the_whole_sweep_leaves_no_process_and_no_folder(name, tmp_path):
+    """Two processes in the middle of a point each, with a kernel each; the next sweep starts from clean folders."""
+    tools = tmp_path / "tools"
+    shutil.copytree(Path(sweep.__file__).parent, tools, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "notebooks" / "sweeps" / "w_sweep.ipynb"
+    path.parent.mkdir(parents=True)
+    stored = nbformat.read(sweep.SWEEPS / "w_sweep.ipynb", 4)
+    [head] = [cell for cell in stored.cells if "parameters" in cell.metadata.get("tags", [])]
+    nbformat.write(
+        new_notebook(cells=[head, new_code_cell("import time; time.sleep(300)")], metadata=stored.metadata), path
+    )
+    left = tmp_path / "build" / "sweep"
+    command = [sys.executable, tools / "sweep.py", "w_sweep", "run", "all", "--processes", "2"]
+    environment = os.environ | {"PYTHONPATH": str(sweep.REPOSITORY)}
+    with subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as process:
+        end, started = time.monotonic() + 120, []
+        while len(started) < 4 and time.monotonic() < end:
+            time.sleep(0.2)
+            started = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(3)
+        process.send_signal(getattr(signal, name))
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + getattr(signal, name)
+    assert len(started) >= 4, "two processes, two kernels"
+    assert "Traceback" not in said
+    assert not [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert list(left.iterdir()) == []
 
 
 # ---------------------------------------------------------------------------- the table and the figure
@@ -409,7 +507,7 @@ def test_w_sweep_from_points_to_the_figure(folder, monkeypatch):
         sweep.main()
 
     with pytest.raises(SystemExit) as stopped:
-        command("run")
+        command("run", "all")
     assert not stopped.value.code
     command("gather")
     rows = list(csv.DictReader((sweep.DATA / "w_sweep.csv").read_text().splitlines()))

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -217,7 +218,7 @@ def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "save_checkpoint", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit, match="130"):
             command.main(options)
     assert os.listdir(tmp_path) == ["snapshot"]
     monkeypatch.setattr(DDPM, "loss", None)
@@ -244,3 +245,97 @@ def test_bad_options_are_refused_by_name_before_any_work(options, what, capsys, 
         command.main(options.split())
     assert what in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "what"),
+    [
+        ("file/out", "--out can't be written: .*file/out: (Not a directory|File exists)"),
+        ("folder", "folder is no file"),
+        ("~nobody-is-called-so/out", "unknown name"),
+        ("x" * 250, "--out can't be written: .*File name too long"),
+        pytest.param(
+            "/dev/null", "/dev/null is no file", marks=pytest.mark.skipif(os.name != "posix", reason="a device")
+        ),
+    ],
+)
+def test_a_checkpoint_that_can_not_be_written_is_refused_before_the_training(
+    out, what, tmp_path, make_ddpm, monkeypatch, capsys
+):
+    monkeypatch.setattr(DDPM, "recommended", make_ddpm)
+    monkeypatch.setattr(command, "train", lambda *_, **__: pytest.fail("it trains"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        command.main(f"--steps 3 --data embedded --out {out}".split())
+    assert re.search(what, f"{stopped.value.code} {capsys.readouterr().err}")
+    assert set(os.listdir(tmp_path)) == {"file", "folder"}
+
+
+def test_a_full_disk_is_noticed_before_the_training(tmp_path, make_ddpm, monkeypatch):
+    """The file would be made, but it could not be filled."""
+    import resource
+
+    monkeypatch.setattr(DDPM, "recommended", make_ddpm)
+    monkeypatch.setattr(command, "train", lambda *_, **__: pytest.fail("it trains"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(SystemExit, match=r"--out can't be written: .*: File too large"):
+            command.main(f"--steps 3 --data embedded --out {tmp_path / 'out'}".split())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []
+
+
+def test_out_begins_at_home_and_is_another_file_than_the_snapshot(tmp_path, make_ddpm, monkeypatch, capsys):
+    monkeypatch.setattr(DDPM, "recommended", make_ddpm)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = ["--steps", "1", "--batch-size", "2", "--data", "embedded", "--out", "~/models/out", "--resume"]
+    command.main([*options, "~/snapshot"])
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "snapshot"}
+    with pytest.raises(SystemExit, match="2"):
+        command.main([*options, "~/models/out"])
+    assert "two files" in capsys.readouterr().err
+    (tmp_path / "snapshot").write_text("damaged")
+    with pytest.raises(SystemExit, match=r"stopped: .*snapshot"):
+        command.main([*options, "~/snapshot"])
+
+
+WHOLE = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [
+        ({"WORLD_SIZE": "1"}, "WORLD_SIZE is set, but not RANK, MASTER_ADDR, MASTER_PORT: .* torchrun"),
+        ({"RANK": "0"}, "RANK is set, but not WORLD_SIZE, MASTER_ADDR, MASTER_PORT"),
+        (WHOLE | {"MASTER_PORT": ""}, "but not MASTER_PORT"),
+        (WHOLE | {"WORLD_SIZE": "two"}, "WORLD_SIZE must be a whole number, got 'two'"),
+        (WHOLE | {"MASTER_PORT": "http"}, "MASTER_PORT must be a whole number"),
+        (WHOLE | {"RANK": "2"}, "RANK must be less than WORLD_SIZE, got 2"),
+    ],
+)
+def test_half_an_environment_is_one_sentence(environment, what, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "train", lambda *_, **__: pytest.fail("it trains"))
+    for name in (*WHOLE, "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"stopped: .*{what}"):
+        command.main(f"--steps 1 --data embedded --out {tmp_path / 'out'}".split())
+    with pytest.raises(ValueError, match=what), distributed.process_group():
+        pytest.fail("it began")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, torch.distributed.DistNetworkError])
+def test_processes_that_do_not_find_each_other_are_one_sentence(error, monkeypatch, tmp_path):
+    def timed_out(*_, **__):
+        raise error("The client socket has timed out")
+
+    monkeypatch.setattr(dist, "init_process_group", timed_out)
+    for name, value in WHOLE.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=r"stopped: .*127.0.0.1:29511: The client socket has timed out"):
+        command.main(f"--steps 1 --data embedded --out {tmp_path / 'out'}".split())
