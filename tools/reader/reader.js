@@ -132,7 +132,7 @@
 
   // The contents mark the part that is read, and keep it in sight.
   function followScroll() {
-    const contents = document.querySelector("nav.contents");
+    const contents = document.getElementById("contents");
     const links = [...contents.querySelectorAll('a[href^="#"]')];
     const parts = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
     const reveal = (link) => {
