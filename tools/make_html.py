@@ -15,7 +15,6 @@ import base64
 import hashlib
 import html
 import io
-import json
 import posixpath
 import re
 import shutil
@@ -35,6 +34,7 @@ import numpy as np
 import torch
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
@@ -50,6 +50,7 @@ BUILD = REPOSITORY / "build" / "html"
 LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
 SCRUBBER = '<p class="scrubber-goes-here"></p>'  # until everything that came from the files is clean
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
+BACK_OR_ON = re.compile(r"README\.md#the-course|→\]\(")
 MATH = math_core.LatexToMathML()
 ALLOWED = {key: set(names) for key, names in tomllib.loads((READER / "allowed.toml").read_text()).items()}
 PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".webp")  # .svg is a document, which may run scripts when it is opened
@@ -231,18 +232,16 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
         notebook = new_notebook(cells=[new_markdown_cell(text)])
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page has other links to previous and next
-            lines = [line for line in cell.source.split("\n") if not is_navigation(line)]
-            cell.source = "\n".join(lines)
+            lines = cell.source.split("\n")
+            cell.source = "\n".join(
+                one for one in lines if not (LINE_OF_LINKS.fullmatch(one) and BACK_OR_ON.search(one))
+            )
         for output in cell.get("outputs", []):
             if data := output.get("data"):
                 output.data = for_a_page(data, output.metadata, cell.get("id", ""))
     site.rendered = page
     page.body = clean(site.exporter.from_notebook_node(notebook)[0]).replace(SCRUBBER, scrubber)
     page.body = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, page.body)
-
-
-def is_navigation(line: str) -> bool:
-    return bool(LINE_OF_LINKS.fullmatch(line)) and ("README.md#the-course" in line or "→](" in line)
 
 
 def for_a_page(data: dict, metadata: dict, name: str) -> dict:
@@ -277,7 +276,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     for w in WEIGHTS:
         x = sample(ddpm, labels, w=w, steps=STEPS, x_T=x_T).cpu()
         read = (classify(classifier, x)[0].argmax(1).cpu() == labels).sum().item()
-        captions.append(describe(w, read, len(labels), diversity(x, labels)))
+        captions.append(
+            f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
+            f"<b>{read} of {len(labels)}</b> digits are read as asked (agreement {read / len(labels):.2f}). "
+            f"Diversity within a digit: <b>{diversity(x, labels):.2f}</b>."
+        )
         grey = (x * 31).round().byte().view(NOISES, 10, 28, 28).numpy()
         tiles = np.full((NOISES, 10, TILE, TILE), 32, np.uint8)  # 32 is transparent
         tiles[:, :, 1:-1, 1:-1] = grey
@@ -287,26 +290,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     return picture, captions
 
 
-def describe(w: float, read: int, of: int, spread: float) -> str:
-    return (
-        f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
-        f"<b>{read} of {of}</b> digits are read as asked (agreement {read / of:.2f}). "
-        f"Diversity within a digit: <b>{spread:.2f}</b>."
-    )
-
-
 def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
-    at_first = WEIGHTS.index(W_AT_FIRST)
     names = [f"w = {say_number(w)}" for w in WEIGHTS]
     return templates.get_template("scrubber.html.j2").render(
-        weights=WEIGHTS, at_first=at_first, noises=NOISES, steps=STEPS, caption=captions[at_first],
-        data=as_json({"names": names, "captions": captions}),
-    )  # fmt: skip
-
-
-def as_json(data) -> str:
-    """JSON for a <script>, which no text in it can end."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        weights=WEIGHTS, at_first=WEIGHTS.index(W_AT_FIRST), noises=NOISES, names=names, captions=captions
+    )
 
 
 # ---------------------------------------------------------------------------- the site
@@ -369,7 +357,7 @@ def course(site: Site) -> list[Page]:
 
 def words(markup: str) -> str:
     """The text of some HTML on one line, each accent a sign of its own, so that a search can pass over it."""
-    return unicodedata.normalize("NFD", " ".join(html.unescape(re.sub(r"<[^>]+>", "", markup)).split()))
+    return unicodedata.normalize("NFD", Markup(markup).striptags())
 
 
 def sections(page: Page) -> list[tuple[str, str, str]]:
@@ -379,9 +367,9 @@ def sections(page: Page) -> list[tuple[str, str, str]]:
     return found + [(html.unescape(a), words(b), words(c)) for a, b, c in zip(*[iter(parts)] * 3, strict=True)]
 
 
-def addresses(pyproject: Path = REPOSITORY / "pyproject.toml") -> dict[str, str]:
+def addresses() -> dict[str, str]:
     """github: OWNER/NAME, address: that of the published site; from [project.urls], "" where that doesn't say."""
-    urls = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("urls", {})
+    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
     return {"github": github[1] if github else "", "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
 
@@ -392,6 +380,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
@@ -413,12 +402,12 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     index = [[one.name, words(one.title), sections(one)] for one in order + rest]
     scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}
     shared = {
-        "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "plain": plain, "js": scripts,
+        "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "js": scripts,
         **addresses(),
     }  # fmt: skip
     files = {
         "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
-        "search.html": templates.get_template("search.html.j2").render(page=searching, index=as_json(index), **shared),
+        "search.html": templates.get_template("search.html.j2").render(page=searching, index=index, **shared),
     }
     for one in site.pages.values():
         files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
@@ -438,11 +427,6 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
         if one.source.endswith(".ipynb"):
             shutil.copy(REPOSITORY / one.source, folder)
     return site.pages
-
-
-def plain(text: str) -> str:
-    """HTML without its tags, for a <title>."""
-    return html.escape(html.unescape(re.sub(r"<[^>]+>", "", text)))
 
 
 if __name__ == "__main__":

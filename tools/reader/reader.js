@@ -62,6 +62,7 @@
         show(made);
       });
       show(made);
+      made.className = "below";
       film.after(made);
     }
   }
@@ -121,6 +122,7 @@
         dialog.showModal();
       };
       const made = button("Enlarge", open);
+      made.className = "below";
       image.addEventListener("click", open);
       (image.closest("picture") ?? image).after(made);
       new ResizeObserver(() => {
