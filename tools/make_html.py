@@ -205,7 +205,7 @@ def with_stills(picture: re.Match) -> str:
 
     def still(tag: re.Match) -> str:
         try:
-            film = Image.open(io.BytesIO(base64.b64decode(tag[2])) if tag[2] else REPOSITORY / tag[1])
+            film = Image.open(io.BytesIO(base64.b64decode(tag[2]) if tag[2] else (REPOSITORY / tag[1]).read_bytes()))
             film.seek(getattr(film, "n_frames", 1) - 1)
             film.convert("RGBA").save(png := io.BytesIO(), "PNG")
         except (OSError, ValueError):  # no picture: the page will show its alt text
@@ -390,7 +390,12 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
     more = [site.page(file) for file in (*sweeps, *last)]
     while site.waiting:  # rendering a page may add pages
-        render(site, site.waiting.pop(0), scrubber)
+        page = site.waiting.pop(0)
+        try:
+            render(site, page, scrubber)
+        except Exception as error:
+            error.add_note(f"It stands in {page.source}, which can't become a page as it is.")
+            raise
 
     intro, searching = Page("index"), Page("search", "Search")
     start = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]  # title, first paragraph

@@ -157,7 +157,7 @@
     mark();
     contents.addEventListener("toggle", (event) => {
       if (event.newState !== "open") return;
-      contents.focus();
+      contents.focus({ preventScroll: true });
       reveal(marked ?? current);
     });
     contents.addEventListener("click", (event) => event.target.closest("a") && contents.matches(":popover-open") && contents.hidePopover());
