@@ -274,6 +274,39 @@ def test_only_the_pages_own_scripts_may_run(site, soups):
         assert not soup.select("script[src]")
 
 
+@pytest.mark.parametrize(
+    ("repository", "shown"),
+    [
+        ("https://github.com/own/na.me", "own/na.me"),
+        ("https://github.com/own/name.git", "own/name"),
+        ("https://github.com/own/name/", "own/name"),
+        ("https://gitlab.com/own/name", None),  # neither Colab nor this form of Binder's address knows it
+        ("", None),
+    ],
+)
+def test_links_to_hosted_notebooks_where_the_owner_set_an_address(repository, shown, tmp_path, monkeypatch):
+    urls = f"[project.urls]\nRepository = '{repository}'\nDocumentation = 'https://own.example/c/'\n"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Welcome")])
+    files = {"README.md": "# A course", "pyproject.toml": urls, "notebooks/00_a b.ipynb": nbformat.writes(notebook)}
+    for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    picture = Image.new("P", (3, 3))
+    monkeypatch.setattr(make_html, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(make_html, "scrubber_frames", lambda: (picture, ["caption"] * len(make_html.WEIGHTS)))
+    make_html.build(tmp_path / "site")
+    soup = BeautifulSoup((tmp_path / "site" / "00_a b.html").read_text(encoding="utf-8"), "html.parser")
+    hosted = [link["href"] for link in soup.select(".tools a[href^=http]")]
+    if shown:
+        colab, binder = hosted
+        assert colab == f"https://colab.research.google.com/github/{shown}/blob/main/notebooks/00_a%20b.ipynb"
+        assert binder == f"https://mybinder.org/v2/gh/{shown}/HEAD?labpath=notebooks/00_a%20b.ipynb"
+    else:
+        assert hosted == []
+    assert soup.find("meta", property="og:url")["content"] == "https://own.example/c/00_a b.html"
+    assert soup.find("meta", property="og:image")["content"].startswith("https://own.example/c/figures/")
+
+
 # ---------------------------------------------------------------------------- what a reader sees
 
 
