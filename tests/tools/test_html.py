@@ -310,13 +310,16 @@ def test_links_to_hosted_notebooks_where_the_owner_set_an_address(repository, sh
 # ---------------------------------------------------------------------------- what a reader sees
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "search", "ddpm_lib.schedule.py"])
 def test_a_page_in_the_browser(visit, name):
     page = visit(name, PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "with solutions open"
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    for width in (800, 1300, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     papers = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
