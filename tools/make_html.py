@@ -3,21 +3,25 @@
     python tools/make_html.py [FOLDER]
 
 nbconvert turns each cell into HTML, math-core each equation into MathML, which browsers can show. This file adds
-the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights draw now,
-from one noise, for every w of the slider.
+the page around them (tools/reader/), links between pages, the text that the search reads, and the w scrubber: digits
+that the shipped weights draw now, from one noise, for every w of the slider.
 
 Every page is one of the repository's files: notebooks, glossary.md, teaching.md, the pages in docs/, README.md, and
-each file that one of them links to, such as a module of ddpm_lib.
+each file that one of them links to, such as a module of ddpm_lib. Whoever wrote a notebook can't run code in its page:
+what came from the files passes `clean`, and each page names the scripts that it may run.
 """
 
+import base64
+import hashlib
 import html
 import io
-import json
 import posixpath
 import re
 import shutil
 import sys
 import time
+import tomllib
+import unicodedata
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,10 +29,12 @@ from pathlib import Path
 import jinja2
 import math_core
 import nbformat
+import nh3
 import numpy as np
 import torch
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
@@ -42,8 +48,17 @@ REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 BUILD = REPOSITORY / "build" / "html"
 LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
+SCRUBBER = '<p class="scrubber-goes-here"></p>'  # until everything that came from the files is clean
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
+BACK_OR_ON = re.compile(r"README\.md#the-course|→\]\(")
 MATH = math_core.LatexToMathML()
+ALLOWED = {key: set(names) for key, names in tomllib.loads((READER / "allowed.toml").read_text()).items()}
+PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".webp")  # .svg is a document, which may run scripts when it is opened
+LOADED = re.compile(r"(?i)data:image/(png|gif|jpeg|webp|svg\+xml);base64,[\w+/=\s]*$|(?!.*\.\.|[/\\\s])[^:\\]+$")
+VALUES = {  # links that run nothing, pictures for which no other host is asked, names that the page itself hasn't
+    "href": re.compile(r"(?i)(https?|mailto):|[^:]*([/?#]|$)"), "src": LOADED, "srcset": LOADED,
+    "id": re.compile("(?!(contents?|scrub)$)"),
+}  # fmt: skip
 
 WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
@@ -59,9 +74,11 @@ class Page:
 
     source: str  # path in the repository, with /
     title: str = ""
+    goal: str = ""  # what one can do after a notebook, as HTML
+    minutes: str = ""
     body: str = ""
     sections: list[tuple[str, str]] = field(default_factory=list)  # anchor and HTML of each heading of level two
-    anchors: set[str] = field(default_factory=set)
+    anchors: set[str] = field(default_factory=lambda: {"content", "contents"})  # these the page itself has
 
     @property
     def name(self) -> str:
@@ -80,6 +97,8 @@ class Site:
     def __init__(self):
         self.pages: dict[str, Page] = {}
         self.waiting: list[Page] = []
+        self.pictures: set[str] = set()  # files that the pages show
+        self.exporter, self.rendered = Exporter(self), None  # one for all pages: it compiles nbconvert's templates
 
     def page(self, source: str) -> Page:
         if source not in self.pages:
@@ -88,27 +107,32 @@ class Site:
         return self.pages[source]
 
     def link(self, url: str, page: Page) -> str:
-        """Where a link that stands in page.source leads on the site; "" for a folder, which has no page."""
-        if re.match(r"[a-z]+:|#", url):
+        """Where a link that stands in page.source leads on the site; "" for a folder and for what is no text."""
+        if re.match(r"(?i)[a-z][a-z\d+.-]*:|#", url):
             return url
         path, _, anchor = url.partition("#")
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
         if target == "README.md" and anchor in ("", "the-course"):
             return "index.html" + ("#" + anchor if anchor else "")
-        if (REPOSITORY / target).is_dir():
-            return ""
-        if not (REPOSITORY / target).is_file():
+        file = (REPOSITORY / target).resolve()
+        hidden = re.search(r"(^|/)\.(?!(ci|github|devcontainer)/)", target)
+        if hidden or not file.is_relative_to(REPOSITORY.resolve()):
+            raise ValueError(f"{page.source} links to {url}, which is none of the course's files")
+        if not file.exists():
             raise FileNotFoundError(f"{page.source} links to {url}, which is not there")
-        if target.startswith("figures/"):
+        if target.endswith(PICTURES):
+            self.pictures.add(target)
             return target
+        if file.is_dir() or b"\0" in file.read_bytes():
+            return ""
         return self.page(target).name + ("#" + anchor if anchor else "")
 
 
 class Renderer(IPythonRenderer):
     """nbconvert's Markdown, with MathML, GitHub's anchors, links inside the site, and tables that scroll."""
 
-    def __init__(self, site: Site, page: Page):
-        super().__init__(escape=False)
+    def __init__(self, site: Site, page: Page, attachments: dict | None = None):
+        super().__init__(escape=False, attachments=attachments)
         self.site, self.page = site, page
 
     def inline_math(self, body: str) -> str:
@@ -125,10 +149,10 @@ class Renderer(IPythonRenderer):
             anchor = f"{slug}-{(number := number + 1)}"
         self.page.anchors.add(anchor)
         if level == 1 and not self.page.title:
-            self.page.title = text
+            self.page.title = clean(text)
         elif level <= 2:  # a page has one title
             level = 2
-            self.page.sections.append((anchor, text))
+            self.page.sections.append((anchor, clean(text)))
         return f'<h{level} id="{html.escape(anchor)}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -136,6 +160,8 @@ class Renderer(IPythonRenderer):
         return super().link(text, url, title) if url else text
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
+        if re.match("https?:", url):  # the site asks no other host: a link in the picture's place
+            return super().link(text or html.escape(url), url, title)
         return super().image(text, self.site.link(url, self.page), title)
 
     def table(self, text: str) -> str:
@@ -150,16 +176,51 @@ def mathml(latex: str, block: bool) -> str:
 class Exporter(HTMLExporter):
     """nbconvert's basic template, which is the cells and nothing around them, with our Markdown."""
 
-    def __init__(self, site: Site, page: Page):
+    def __init__(self, site: Site):
         super().__init__(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-        self.site, self.page = site, page
+        self.site = site
 
     @jinja2.pass_context
     def markdown2html(self, context, source):
-        return MarkdownWithMath(renderer=Renderer(self.site, self.page)).render(source)
+        attachments = context.get("cell", {}).get("attachments", {})
+        return MarkdownWithMath(renderer=Renderer(self.site, self.site.rendered, attachments)).render(source)
 
 
-def render(site: Site, page: Page, scrubber: str) -> None:
+def clean(markup: str) -> str:
+    """What a page may show of a file's markup: text, pictures, equations; nothing that runs or asks another host."""
+
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        return value if name not in VALUES or VALUES[name].match(value) else None
+
+    return nh3.clean(
+        markup, tags=nh3.ALLOWED_TAGS | ALLOWED["tags"], filter_style_properties=ALLOWED["styles"], link_rel=None,
+        attributes={"*": ALLOWED["attributes"], "a": {"href"}, "img": {"src"}, "source": {"srcset"}, "input": {"name"}},
+        attribute_filter=attribute, tag_attribute_values={"input": {"type": {"radio"}}},
+        url_schemes={"http", "https", "mailto", "data"},
+    )  # fmt: skip
+
+
+def with_stills(picture: re.Match) -> str:
+    """A film with its last picture beside it, for readers who asked their system for less motion."""
+
+    def still(tag: re.Match) -> str:
+        try:
+            film = Image.open(io.BytesIO(base64.b64decode(tag[2]) if tag[2] else (REPOSITORY / tag[1]).read_bytes()))
+            film.seek(getattr(film, "n_frames", 1) - 1)
+            film.convert("RGBA").save(png := io.BytesIO(), "PNG")
+        except (OSError, ValueError):  # no picture: the page will show its alt text
+            return tag[0]
+        theme = re.search('media="([^"]*)"', tag[0])
+        media = "(prefers-reduced-motion: reduce)" + (f" and {theme[1]}" if theme else "")
+        url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+        return f'<source media="{media}" srcset="{url}">{tag[0]}'
+
+    film = r'<(?:img|source)\b[^>]*?\bsrc(?:set)?="(data:image/gif;base64,([^"]+)|(?!/|[^"]*\.\.)[^":]+\.gif)"[^>]*>'
+    markup = re.sub(film, still, picture[0])
+    return f"<picture>{markup}</picture>" if markup != picture[0] and picture[0].startswith("<img") else markup
+
+
+def render(site: Site, page: Page, scrubber: str = "") -> None:
     """Fill in the page's title, body and sections."""
     path = REPOSITORY / page.source
     if path.suffix == ".ipynb":
@@ -171,26 +232,29 @@ def render(site: Site, page: Page, scrubber: str) -> None:
         notebook = new_notebook(cells=[new_markdown_cell(text)])
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page has other links to previous and next
-            lines = [line for line in cell.source.split("\n") if not is_navigation(line)]
-            cell.source = "\n".join(lines)
+            lines = cell.source.split("\n")
+            cell.source = "\n".join(
+                one for one in lines if not (LINE_OF_LINKS.fullmatch(one) and BACK_OR_ON.search(one))
+            )
         for output in cell.get("outputs", []):
             if data := output.get("data"):
-                output.data = for_a_page(data, output.metadata, scrubber, cell.id)
-    page.body, _ = Exporter(site, page).from_notebook_node(notebook)
+                output.data = for_a_page(data, output.metadata, cell.get("id", ""))
+    site.rendered = page
+    markup, _ = site.exporter.from_notebook_node(notebook)
+    markup = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, markup)
+    page.body = clean(markup).replace(
+        SCRUBBER, scrubber
+    )  # cleaned last: nothing changes it afterwards but the scrubber
 
 
-def is_navigation(line: str) -> bool:
-    return bool(LINE_OF_LINKS.fullmatch(line)) and ("README.md#the-course" in line or "→](" in line)
-
-
-def for_a_page(data: dict, metadata: dict, scrubber: str, name: str) -> dict:
+def for_a_page(data: dict, metadata: dict, name: str) -> dict:
     """An output's data as a page can show it without a kernel: GIFs as images, widgets as plain HTML."""
     text = data.get("text/plain", "")
     if "image/gif" in data:
-        alt = html.escape(metadata["image/gif"]["alt"])
+        alt = html.escape(str(metadata.get("image/gif", {}).get("alt", "A film.")))
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
-        return {"text/html": scrubber}
+        return {"text/html": SCRUBBER}
     if text and all(line.startswith("○ ") for line in text.splitlines()):  # the options of a guess
         button = f'<label><input type="radio" name="{html.escape(name)}"> '
         options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
@@ -215,7 +279,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     for w in WEIGHTS:
         x = sample(ddpm, labels, w=w, steps=STEPS, x_T=x_T).cpu()
         read = (classify(classifier, x)[0].argmax(1).cpu() == labels).sum().item()
-        captions.append(describe(w, read, len(labels), diversity(x, labels)))
+        captions.append(
+            f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
+            f"<b>{read} of {len(labels)}</b> digits are read as asked (agreement {read / len(labels):.2f}). "
+            f"Diversity within a digit: <b>{diversity(x, labels):.2f}</b>."
+        )
         grey = (x * 31).round().byte().view(NOISES, 10, 28, 28).numpy()
         tiles = np.full((NOISES, 10, TILE, TILE), 32, np.uint8)  # 32 is transparent
         tiles[:, :, 1:-1, 1:-1] = grey
@@ -225,21 +293,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     return picture, captions
 
 
-def describe(w: float, read: int, of: int, spread: float) -> str:
-    return (
-        f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
-        f"<b>{read} of {of}</b> digits are read as asked (agreement {read / of:.2f}). "
-        f"Diversity within a digit: <b>{spread:.2f}</b>."
-    )
-
-
 def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
-    at_first = WEIGHTS.index(W_AT_FIRST)
     names = [f"w = {say_number(w)}" for w in WEIGHTS]
     return templates.get_template("scrubber.html.j2").render(
-        weights=WEIGHTS, at_first=at_first, noises=NOISES, steps=STEPS, caption=captions[at_first],
-        data=json.dumps({"names": names, "captions": captions}, ensure_ascii=False),
-    )  # fmt: skip
+        weights=WEIGHTS, at_first=WEIGHTS.index(W_AT_FIRST), noises=NOISES, names=names, captions=captions
+    )
 
 
 # ---------------------------------------------------------------------------- the site
@@ -286,21 +344,37 @@ def narrow_roots(font: TTFont) -> None:
         font["hmtx"][name] = width, round(bearing * width / advance)
 
 
-def course(site: Site) -> list[dict]:
-    """What the index shows of each notebook: its page, its goal and its minutes."""
-    found = []
+def course(site: Site) -> list[Page]:
+    """The notebooks' pages in their order, each with its goal and its minutes."""
     for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         page = site.page(f"notebooks/{path.name}")
-        head = nbformat.read(path, 4).cells[0].source
+        head = "".join(cell.source for cell in nbformat.read(path, 4).cells[:1])
         goal = re.search(r"\*\*After this notebook you can\*\*\s*(.*?)\n>?\s*\n", head, flags=re.DOTALL)
-        minutes = re.search(r"\*\*Time\*\*:?\s*(?:about )?(\d+ minutes)", head)
         goal = re.sub(r"\n> ?", " ", goal[1]) if goal else ""
-        found.append({
-            "page": page,
-            "goal": MarkdownWithMath(renderer=Renderer(site, page)).render(goal).strip(),
-            "minutes": minutes[1] if minutes else "",
-        })  # fmt: skip
-    return found
+        page.goal = clean(MarkdownWithMath(renderer=Renderer(site, page)).render(goal)).strip()
+        page.goal = page.goal.removeprefix("<p>").removesuffix("</p>")
+        minutes = re.search(r"\*\*Time\*\*:?\s*(?:about )?(\d+ minutes)", head)
+        page.minutes = minutes[1] if minutes else ""
+    return list(site.pages.values())
+
+
+def words(markup: str) -> str:
+    """The text of some HTML on one line, each accent a sign of its own, so that a search can pass over it."""
+    return unicodedata.normalize("NFD", Markup(markup).striptags())
+
+
+def sections(page: Page) -> list[tuple[str, str, str]]:
+    """Anchor, heading and text of each part of a page, for the search."""
+    top, *parts = re.split(r'<h[123] id="([^"]*)">(.*?)</h[123]>', page.body, flags=re.DOTALL)
+    found = [("", "", words(top))] if words(top) else []
+    return found + [(html.unescape(a), words(b), words(c)) for a, b, c in zip(*[iter(parts)] * 3, strict=True)]
+
+
+def addresses() -> dict[str, str]:
+    """github: OWNER/NAME, address: that of the published site; from [project.urls], "" where that doesn't say."""
+    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
+    return {"github": github[1] if github else "", "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:
@@ -309,48 +383,56 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    picture, captions = scrubber_frames()
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
     notebooks = course(site)
-    sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
-    docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
-    last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
-    more = [site.page(file) for file in (*sweeps, *last)]
+    more = ("notebooks/sweeps/*.ipynb", "notebooks/glossary.md", "notebooks/teaching.md", "docs/*.md", "README.md")
+    files = [file for pattern in more for file in sorted(REPOSITORY.glob(pattern))]
+    order = notebooks + [site.page(file.relative_to(REPOSITORY).as_posix()) for file in files]
     while site.waiting:  # rendering a page may add pages
-        render(site, site.waiting.pop(0), scrubber)
+        page = site.waiting.pop(0)
+        try:
+            render(site, page, scrubber)
+        except Exception as error:
+            error.add_note(f"It stands in {page.source}, which can't become a page as it is.")
+            raise
 
-    intro = Page("README.md")
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## Start")[0]
-    intro.body = MarkdownWithMath(renderer=Renderer(site, intro)).render(text)
+    intro, searching = Page("index"), Page("search", "Search")
+    start = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]  # title, first paragraph
+    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render("\n\n".join(start))) + scrubber
 
     site.pages["README.md"].title = "The repository"
-    order = [entry["page"] for entry in notebooks] + more
-    shared = {"order": order, "course": notebooks, "plain": plain}
-    page = templates.get_template("page.html.j2")
-    files = {"index.html": templates.get_template("index.html.j2").render(page=intro, home=True, **shared)}
+    rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
+    index = [[one.name, words(one.title), sections(one)] for one in order + rest]
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}
+    shared = {
+        "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "js": scripts,
+        **addresses(),
+    }  # fmt: skip
+    files = {
+        "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
+        "search.html": templates.get_template("search.html.j2").render(page=searching, index=index, **shared),
+    }
     for one in site.pages.values():
-        at = order.index(one) if one in order else None
-        previous = order[at - 1] if at else None
-        following = order[at + 1] if at is not None and at + 1 < len(order) else None
-        files[one.name] = page.render(page=one, home=False, previous=previous, following=following, **shared)
+        files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
-    picture.save(folder / "scrubber.png", optimize=True, transparency=32)
-    for name in ("style.css", "scrubber.js"):
-        shutil.copy(READER / name, folder)
+    frames.save(folder / "scrubber.png", optimize=True, transparency=32)
+    shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))
-    for figure in sorted(set(re.findall(r'(?:href|src|srcset)="(figures/[^"]+)"', "".join(files.values())))):
-        (folder / figure).parent.mkdir(exist_ok=True)
-        shutil.copy(REPOSITORY / figure, folder / figure)
+    in_html = re.findall(r'(?:src|srcset)="(figures/[\w.-]+)"', "".join(files.values()))  # as in the README
+    for picture in sorted(site.pictures.union(in_html)):
+        (folder / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / picture, folder / picture)
+    for one in site.pages.values():
+        if one.source.endswith(".ipynb"):
+            shutil.copy(REPOSITORY / one.source, folder)
     return site.pages
-
-
-def plain(text: str) -> str:
-    """HTML without its tags, for a <title>."""
-    return html.escape(html.unescape(re.sub(r"<[^>]+>", "", text)))
 
 
 @console.command
