@@ -1,0 +1,65 @@
+// Pictures of 28 × 28 numbers on a canvas, in rows and columns.
+const SIDE = 28;
+const SCALE = 4; // pixels of the canvas for one of a picture
+const CELL = (SIDE + 2) * SCALE; // a picture and the space around it
+
+const small = new OffscreenCanvas(SIDE, SIDE).getContext("2d");
+
+// Paint 784 numbers in [−1, 1] into the square of `side` pixels at (x, y): −1 is black, 1 is white.
+export function paint(context, numbers, x, y, side) {
+  const image = small.createImageData(SIDE, SIDE);
+  numbers.forEach((number, i) => {
+    image.data.fill(127.5 * (Math.min(Math.max(number, -1), 1) + 1), 4 * i, 4 * i + 3);
+    image.data[4 * i + 3] = 255;
+  });
+  small.putImageData(image, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small.canvas, x, y, side, side);
+}
+
+// The i-th of several pictures that lie one behind the other.
+export function cut(pictures, i) {
+  return pictures.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE);
+}
+
+// A table of pictures with names above and beside it.
+export class Picture {
+  constructor(figure) {
+    this.canvas = figure.querySelector("canvas");
+    this.columns = figure.querySelector(".columns-of-it");
+    this.rows = figure.querySelector(".rows-of-it");
+    this.figure = figure;
+  }
+
+  // tiles: rows of pictures; null is one that is not drawn yet. words: what the picture shows, for who can't see it.
+  show({ tiles, columns = [], rows = [] }) {
+    const [R, C] = [tiles.length, tiles[0].length];
+    if (this.canvas.width !== C * CELL || this.canvas.height !== R * CELL) {
+      [this.canvas.width, this.canvas.height] = [C * CELL, R * CELL];
+      this.figure.style.setProperty("--ratio", C / R);
+    }
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--not-yet");
+    tiles.forEach((row, r) =>
+      row.forEach((tile, c) => {
+        const [x, y, side] = [c * CELL + SCALE, r * CELL + SCALE, SIDE * SCALE];
+        tile ? paint(context, tile, x, y, side) : context.fillRect(x, y, side, side);
+      }),
+    );
+    name(this.columns, columns);
+    name(this.rows, rows);
+  }
+}
+
+function name(element, names) {
+  if (element.dataset.names === names.join("|")) return;
+  element.dataset.names = names.join("|");
+  element.replaceChildren(
+    ...names.map((name) => {
+      const span = document.createElement("span");
+      span.innerHTML = name;
+      return span;
+    }),
+  );
+}
