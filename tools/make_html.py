@@ -3,21 +3,27 @@
     python tools/make_html.py [FOLDER]
 
 nbconvert turns each cell into HTML, math-core each equation into MathML, which browsers can show. This file adds
-the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights draw now,
-from one noise, for every w of the slider.
+the page around them (tools/reader/), links between pages, the text that the search reads, and the w scrubber: digits
+that the shipped weights draw now, from one noise, for every w of the slider.
 
 Every page is one of the repository's files: notebooks, glossary.md, teaching.md, the pages in docs/, README.md, and
-each file that one of them links to, such as a module of ddpm_lib.
+each file that one of them links to, such as a module of ddpm_lib. Whoever wrote a notebook can't run code in its page:
+what came from the files passes `clean`, and each page names the scripts that it may run.
 """
 
+import base64
+import hashlib
 import html
 import io
 import json
 import posixpath
 import re
+import secrets
 import shutil
 import sys
 import time
+import tomllib
+import unicodedata
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +31,7 @@ from pathlib import Path
 import jinja2
 import math_core
 import nbformat
+import nh3
 import numpy as np
 import torch
 from fontTools import subset
@@ -44,6 +51,24 @@ BUILD = REPOSITORY / "build" / "html"
 LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
 MATH = math_core.LatexToMathML()
+# Where the scrubber goes, once what came from the files is clean: they can't know this name.
+SCRUBBER = f"scrubber-{secrets.token_hex(8)}"
+
+# nh3, which PyPI cleans project pages with, keeps these, and drops scripts, forms, frames and attributes that run code.
+TAGS = nh3.ALLOWED_TAGS | set(
+    "fieldset input label legend picture source math menclose merror mfrac mi mn mo mover mpadded mphantom mrow mspace "
+    "msqrt mroot mstyle msub msubsup msup mtable mtd mtext mtr munder munderover mmultiscripts mprescripts".split()
+)
+ATTRIBUTES = set(
+    "accent accentunder alt class display displaystyle form height id linethickness lspace mathvariant maxsize media "
+    "minsize name notation rspace scriptlevel stretchy style symmetric title width".split()
+)
+STYLES = {"text-align", "width", "padding", "padding-left", "padding-right"}
+PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".webp")  # .svg is a document, which may run scripts when it is opened
+LINK = re.compile(r"(?i)(https?|mailto):|[^:]*([/?#]|$)")  # runs nothing
+LOADED = re.compile(
+    r"(?i)data:image/(png|gif|jpeg|webp|svg\+xml);base64,[\w+/=\s]*$|(?![/\\\s])[^:\\]+$"
+)  # asks no host
 
 WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
@@ -59,6 +84,8 @@ class Page:
 
     source: str  # path in the repository, with /
     title: str = ""
+    goal: str = ""  # what one can do after a notebook, as HTML
+    minutes: str = ""
     body: str = ""
     sections: list[tuple[str, str]] = field(default_factory=list)  # anchor and HTML of each heading of level two
     anchors: set[str] = field(default_factory=set)
@@ -80,6 +107,8 @@ class Site:
     def __init__(self):
         self.pages: dict[str, Page] = {}
         self.waiting: list[Page] = []
+        self.pictures: set[str] = set()  # files that the pages show
+        self.exporter, self.rendered = Exporter(self), None  # one for all pages: it compiles nbconvert's templates
 
     def page(self, source: str) -> Page:
         if source not in self.pages:
@@ -95,11 +124,15 @@ class Site:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
         if target == "README.md" and anchor in ("", "the-course"):
             return "index.html" + ("#" + anchor if anchor else "")
-        if (REPOSITORY / target).is_dir():
+        file = (REPOSITORY / target).resolve()
+        if not file.is_relative_to(REPOSITORY.resolve()) or target.startswith(".git/"):
+            raise ValueError(f"{page.source} links to {url}, which is no file of the course")
+        if file.is_dir():
             return ""
-        if not (REPOSITORY / target).is_file():
+        if not file.is_file():
             raise FileNotFoundError(f"{page.source} links to {url}, which is not there")
-        if target.startswith("figures/"):
+        if target.endswith(PICTURES):
+            self.pictures.add(target)
             return target
         return self.page(target).name + ("#" + anchor if anchor else "")
 
@@ -107,8 +140,8 @@ class Site:
 class Renderer(IPythonRenderer):
     """nbconvert's Markdown, with MathML, GitHub's anchors, links inside the site, and tables that scroll."""
 
-    def __init__(self, site: Site, page: Page):
-        super().__init__(escape=False)
+    def __init__(self, site: Site, page: Page, attachments: dict | None = None):
+        super().__init__(escape=False, attachments=attachments)
         self.site, self.page = site, page
 
     def inline_math(self, body: str) -> str:
@@ -125,10 +158,10 @@ class Renderer(IPythonRenderer):
             anchor = f"{slug}-{(number := number + 1)}"
         self.page.anchors.add(anchor)
         if level == 1 and not self.page.title:
-            self.page.title = text
+            self.page.title = clean(text)
         elif level <= 2:  # a page has one title
             level = 2
-            self.page.sections.append((anchor, text))
+            self.page.sections.append((anchor, clean(text)))
         return f'<h{level} id="{html.escape(anchor)}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -136,6 +169,8 @@ class Renderer(IPythonRenderer):
         return super().link(text, url, title) if url else text
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
+        if re.match("https?:", url):  # the site asks no other host: a link in the picture's place
+            return super().link(text or html.escape(url), url, title)
         return super().image(text, self.site.link(url, self.page), title)
 
     def table(self, text: str) -> str:
@@ -150,16 +185,47 @@ def mathml(latex: str, block: bool) -> str:
 class Exporter(HTMLExporter):
     """nbconvert's basic template, which is the cells and nothing around them, with our Markdown."""
 
-    def __init__(self, site: Site, page: Page):
+    def __init__(self, site: Site):
         super().__init__(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-        self.site, self.page = site, page
+        self.site = site
 
     @jinja2.pass_context
     def markdown2html(self, context, source):
-        return MarkdownWithMath(renderer=Renderer(self.site, self.page)).render(source)
+        attachments = context.get("cell", {}).get("attachments", {})
+        return MarkdownWithMath(renderer=Renderer(self.site, self.site.rendered, attachments)).render(source)
 
 
-def render(site: Site, page: Page, scrubber: str) -> None:
+def clean(markup: str) -> str:
+    """What a page may show of a file's markup: text, pictures, equations; nothing that runs or asks another host."""
+
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        allowed = {"href": LINK, "src": LOADED, "srcset": LOADED}.get(name)
+        return value if allowed is None or allowed.match(value) else None
+
+    return nh3.clean(
+        markup, tags=TAGS, attribute_filter=attribute, link_rel=None, filter_style_properties=STYLES,
+        attributes={"*": ATTRIBUTES, "a": {"href"}, "img": {"src"}, "source": {"srcset"}},
+        tag_attribute_values={"input": {"type": {"radio"}}}, url_schemes={"http", "https", "mailto", "data"},
+    )  # fmt: skip
+
+
+def with_stills(picture: re.Match) -> str:
+    """A film with its last picture beside it, for readers who asked their system for less motion."""
+
+    def still(tag: re.Match) -> str:
+        film = Image.open(io.BytesIO(base64.b64decode(tag[2])) if tag[2] else REPOSITORY / tag[1])
+        film.seek(film.n_frames - 1)
+        film.convert("RGBA").save(png := io.BytesIO(), "PNG")
+        theme = re.search('media="([^"]*)"', tag[0])
+        media = "(prefers-reduced-motion: reduce)" + (f" and {theme[1]}" if theme else "")
+        return f'<source media="{media}" srcset="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">{tag[0]}'
+
+    film = r'<(?:img|source)\b[^>]*?\bsrc(?:set)?="(data:image/gif;base64,([^"]+)|[^":]+\.gif)"[^>]*>'
+    markup = re.sub(film, still, picture[0])
+    return f"<picture>{markup}</picture>" if markup != picture[0] and picture[0].startswith("<img") else markup
+
+
+def render(site: Site, page: Page, scrubber: str = "") -> None:
     """Fill in the page's title, body and sections."""
     path = REPOSITORY / page.source
     if path.suffix == ".ipynb":
@@ -175,22 +241,24 @@ def render(site: Site, page: Page, scrubber: str) -> None:
             cell.source = "\n".join(lines)
         for output in cell.get("outputs", []):
             if data := output.get("data"):
-                output.data = for_a_page(data, output.metadata, scrubber, cell.id)
-    page.body, _ = Exporter(site, page).from_notebook_node(notebook)
+                output.data = for_a_page(data, output.metadata, cell.get("id", ""))
+    site.rendered = page
+    page.body = clean(site.exporter.from_notebook_node(notebook)[0]).replace(f"<p>{SCRUBBER}</p>", scrubber)
+    page.body = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, page.body)
 
 
 def is_navigation(line: str) -> bool:
     return bool(LINE_OF_LINKS.fullmatch(line)) and ("README.md#the-course" in line or "→](" in line)
 
 
-def for_a_page(data: dict, metadata: dict, scrubber: str, name: str) -> dict:
+def for_a_page(data: dict, metadata: dict, name: str) -> dict:
     """An output's data as a page can show it without a kernel: GIFs as images, widgets as plain HTML."""
     text = data.get("text/plain", "")
     if "image/gif" in data:
-        alt = html.escape(metadata["image/gif"]["alt"])
+        alt = html.escape(str(metadata.get("image/gif", {}).get("alt", "A film.")))
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
-        return {"text/html": scrubber}
+        return {"text/html": f"<p>{SCRUBBER}</p>"}
     if text and all(line.startswith("○ ") for line in text.splitlines()):  # the options of a guess
         button = f'<label><input type="radio" name="{html.escape(name)}"> '
         options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
@@ -238,8 +306,13 @@ def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
     names = [f"w = {say_number(w)}" for w in WEIGHTS]
     return templates.get_template("scrubber.html.j2").render(
         weights=WEIGHTS, at_first=at_first, noises=NOISES, steps=STEPS, caption=captions[at_first],
-        data=json.dumps({"names": names, "captions": captions}, ensure_ascii=False),
+        data=as_json({"names": names, "captions": captions}),
     )  # fmt: skip
+
+
+def as_json(data) -> str:
+    """JSON for a <script>, which no text in it can end."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 # ---------------------------------------------------------------------------- the site
@@ -286,21 +359,38 @@ def narrow_roots(font: TTFont) -> None:
         font["hmtx"][name] = width, round(bearing * width / advance)
 
 
-def course(site: Site) -> list[dict]:
-    """What the index shows of each notebook: its page, its goal and its minutes."""
-    found = []
+def course(site: Site) -> list[Page]:
+    """The notebooks' pages in their order, each with its goal and its minutes."""
     for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         page = site.page(f"notebooks/{path.name}")
-        head = nbformat.read(path, 4).cells[0].source
+        head = "".join(cell.source for cell in nbformat.read(path, 4).cells[:1])
         goal = re.search(r"\*\*After this notebook you can\*\*\s*(.*?)\n>?\s*\n", head, flags=re.DOTALL)
-        minutes = re.search(r"\*\*Time\*\*:?\s*(?:about )?(\d+ minutes)", head)
         goal = re.sub(r"\n> ?", " ", goal[1]) if goal else ""
-        found.append({
-            "page": page,
-            "goal": MarkdownWithMath(renderer=Renderer(site, page)).render(goal).strip(),
-            "minutes": minutes[1] if minutes else "",
-        })  # fmt: skip
-    return found
+        page.goal = clean(MarkdownWithMath(renderer=Renderer(site, page)).render(goal)).strip()
+        page.goal = page.goal.removeprefix("<p>").removesuffix("</p>")
+        minutes = re.search(r"\*\*Time\*\*:?\s*(?:about )?(\d+ minutes)", head)
+        page.minutes = minutes[1] if minutes else ""
+    return list(site.pages.values())
+
+
+def words(markup: str) -> str:
+    """The text of some HTML on one line, each accent a sign of its own, so that a search can pass over it."""
+    return unicodedata.normalize("NFD", " ".join(html.unescape(re.sub(r"<[^>]+>", "", markup)).split()))
+
+
+def sections(page: Page) -> list[tuple[str, str, str]]:
+    """Anchor, heading and text of each part of a page, for the search."""
+    top, *parts = re.split(r'<h[123] id="([^"]*)">(.*?)</h[123]>', page.body, flags=re.DOTALL)
+    found = [("", "", words(top))] if words(top) else []
+    return found + [(html.unescape(a), words(b), words(c)) for a, b, c in zip(*[iter(parts)] * 3, strict=True)]
+
+
+def addresses(pyproject: Path = REPOSITORY / "pyproject.toml") -> tuple[str, str]:
+    """OWNER/NAME on GitHub and the address of the published site, from [project.urls]; "" where it is not set."""
+    urls = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("urls", {})
+    github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
+    address = urls.get("Documentation", "")
+    return github[1] if github else "", html.escape(address.rstrip("/") + "/") if address else ""
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:
@@ -309,7 +399,11 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    picture, captions = scrubber_frames()
+    github, address = addresses()
+    templates.globals |= {"plain": plain, "source": lambda name: (READER / name).read_text(encoding="utf-8"),
+                         "github": github, "address": address}  # fmt: skip
+    templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
     notebooks = course(site)
     sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
@@ -319,32 +413,40 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     while site.waiting:  # rendering a page may add pages
         render(site, site.waiting.pop(0), scrubber)
 
-    intro = Page("README.md")
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## Start")[0]
-    intro.body = MarkdownWithMath(renderer=Renderer(site, intro)).render(text)
+    intro, searching = Page("index"), Page("search", "Search")
+    text = "\n\n".join(
+        (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]
+    )  # title, first paragraph
+    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render(text)) + scrubber
 
     site.pages["README.md"].title = "The repository"
-    order = [entry["page"] for entry in notebooks] + more
-    shared = {"order": order, "course": notebooks, "plain": plain}
-    page = templates.get_template("page.html.j2")
-    files = {"index.html": templates.get_template("index.html.j2").render(page=intro, home=True, **shared)}
+    order = notebooks + more
+    rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
+    index = [[one.name, words(one.title), sections(one)] for one in order + rest]
+    shared = {"order": order, "rest": rest, "course": notebooks, "scrubber": scrubber}
+    files = {
+        "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
+        "search.html": templates.get_template("search.html.j2").render(page=searching, index=as_json(index), **shared),
+    }
     for one in site.pages.values():
-        at = order.index(one) if one in order else None
-        previous = order[at - 1] if at else None
-        following = order[at + 1] if at is not None and at + 1 < len(order) else None
-        files[one.name] = page.render(page=one, home=False, previous=previous, following=following, **shared)
+        files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
-    picture.save(folder / "scrubber.png", optimize=True, transparency=32)
-    for name in ("style.css", "scrubber.js"):
-        shutil.copy(READER / name, folder)
+    frames.save(folder / "scrubber.png", optimize=True, transparency=32)
+    shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))
-    for figure in sorted(set(re.findall(r'(?:href|src|srcset)="(figures/[^"]+)"', "".join(files.values())))):
-        (folder / figure).parent.mkdir(exist_ok=True)
-        shutil.copy(REPOSITORY / figure, folder / figure)
+    named = set(
+        re.findall(r'(?:src|srcset)="(figures/[\w.-]+)"', "".join(files.values()))
+    )  # in raw HTML, as in the README
+    for picture in sorted(site.pictures | named):
+        (folder / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / picture, folder / picture)
+    for one in site.pages.values():
+        if one.source.endswith(".ipynb"):
+            shutil.copy(REPOSITORY / one.source, folder)
     return site.pages
 
 
