@@ -9,13 +9,14 @@ so that nobody has to install Node. reader/npm/package-lock.json says which vers
 
 import base64
 import gzip
+import io
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-import jinja2
+from PIL import Image
 
 from ddpm_lib import DDPM, load_checkpoint
 
@@ -32,8 +33,8 @@ class LeftOut(Exception):
     """The lab can't be made here; the message is a sentence that says why."""
 
 
-def lab_page(templates: jinja2.Environment, scrubber: str, scrubber_png: bytes) -> str:
-    """The page; the scrubber is for browsers that can't run the networks. Raises LeftOut."""
+def lab_parts(scrubber: str, picture: Image.Image) -> dict:
+    """What lab.html.j2 needs; the scrubber and its picture are for browsers that can't run the networks. Raises LeftOut."""
     try:
         import export_onnx  # needs packages of the html extra that nothing else needs
 
@@ -48,18 +49,20 @@ def lab_page(templates: jinja2.Environment, scrubber: str, scrubber_png: bytes) 
         "wasm": runtime / "dist" / "ort-wasm-simd-threaded.wasm",
         **paths,
     }
-    picture = base64.b64encode(scrubber_png).decode()
-    return templates.get_template("lab.html.j2").render(
-        style=style(),
-        scrubber=scrubber.replace("scrubber.png", f"data:image/png;base64,{picture}"),
-        scrubber_js=(READER / "scrubber.js").read_text(encoding="utf-8"),
-        script=joined(READER / "lab"),
-        files={name: pack(path) for name, path in files.items()},
-        about=json.dumps({"networks": {name: about(name, ddpm) for name, ddpm in models.items()}}),
-        weights=f"{sum(p.numel() for ddpm in models.values() for p in ddpm.unet.parameters()):,}",
-        runtime_version=json.loads((runtime / "package.json").read_text(encoding="utf-8"))["version"],
-        views=VIEWS, T=models["teacher"].schedule.T, w_max=f"{models['student'].w_max:g}", forget=FORGET,
-    )  # fmt: skip
+    picture.save(png := io.BytesIO(), "png", optimize=True, transparency=32)
+    return {
+        "style": style(),
+        "drawn_before": scrubber.replace("scrubber.png", f"data:image/png;base64,{in_base64(png.getvalue())}"),
+        "scripts": scripts(),
+        "files": {name: in_base64(gzip.compress(path.read_bytes(), 9, mtime=0)) for name, path in files.items()},
+        "networks": json.dumps({"networks": {name: about(name, ddpm) for name, ddpm in models.items()}}),
+        "weights": f"{sum(p.numel() for ddpm in models.values() for p in ddpm.unet.parameters()):,}",
+        "runtime_version": json.loads((runtime / "package.json").read_text(encoding="utf-8"))["version"],
+        "views": VIEWS,
+        "T": models["teacher"].schedule.T,
+        "w_max": f"{models['student'].w_max:g}",
+        "forget": FORGET,
+    }
 
 
 def style() -> str:
@@ -76,9 +79,15 @@ def about(name: str, ddpm: DDPM) -> dict:
     return {"name": name, "T": ddpm.schedule.T, "log_snr": log_snr, "w_max": ddpm.w_max}
 
 
-def pack(path: Path) -> str:
-    """A file as base64 of its gzip, the same text each time."""
-    return base64.b64encode(gzip.compress(path.read_bytes(), 9, mtime=0)).decode()
+def in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def scripts() -> list[str]:
+    """What the page runs: the site's script, the scrubber as a function, the lab."""
+    reader, scrubber = ((READER / name).read_text(encoding="utf-8") for name in ("reader.js", "scrubber.js"))
+    body = re.search(r'(?s)addEventListener\("DOMContentLoaded", \(\) => \{\n(.*)\}\);', scrubber)[1]
+    return [reader, f'function startScrubber() {{\n{body}}}\n{joined(READER / "lab")}']
 
 
 def joined(folder: Path) -> str:

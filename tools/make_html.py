@@ -29,6 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jinja2
+import lab_page
 import math_core
 import nbformat
 import nh3
@@ -393,6 +394,15 @@ def addresses(pyproject: Path = REPOSITORY / "pyproject.toml") -> tuple[str, str
     return github[1] if github else "", html.escape(address.rstrip("/") + "/") if address else ""
 
 
+def lab_or_none(scrubber: str, frames: Image.Image) -> dict | None:
+    """What lab.html.j2 needs; None, and a sentence on the terminal, where it can't be made: then the scrubber stays."""
+    try:
+        return lab_page.lab_parts(scrubber, frames)
+    except lab_page.LeftOut as why:
+        print(f"lab.html, the live lab, was left out: {why}. Notebook 05 shows the scrubber in its place.")
+        return None
+
+
 def build(folder: Path = BUILD) -> dict[str, Page]:
     """Write the site into folder, which is emptied before; the pages by their source."""
     site = Site()
@@ -405,13 +415,15 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
+    lab = lab_or_none(scrubber, frames)
+    shown = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
     notebooks = course(site)
     sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
     docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
     last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
     more = [site.page(file) for file in (*sweeps, *last)]
     while site.waiting:  # rendering a page may add pages
-        render(site, site.waiting.pop(0), scrubber)
+        render(site, site.waiting.pop(0), shown)
 
     intro, searching = Page("index"), Page("search", "Search")
     text = "\n\n".join(
@@ -423,11 +435,13 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     order = notebooks + more
     rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
     index = [[one.name, words(one.title), sections(one)] for one in order + rest]
-    shared = {"order": order, "rest": rest, "course": notebooks, "scrubber": scrubber}
+    shared = {"order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "lab": lab}
     files = {
         "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
         "search.html": templates.get_template("search.html.j2").render(page=searching, index=as_json(index), **shared),
     }
+    if lab:
+        files["lab.html"] = templates.get_template("lab.html.j2").render(**lab, **shared)
     for one in site.pages.values():
         files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
 

@@ -7,6 +7,7 @@ import { readNumber, sayNumber, saySteps, sayW } from "./words.js";
 const [W_MIN, W_MAX] = [-1, 8];
 const FIXED_WEIGHTS = [-1, 0, 1, 2, 4, 8]; // the row over w shows these and the slider's w
 const STEPS = 8; // the teacher's
+const [X_T, X_0_HAT] = ["<i>x<sub>t</sub></i>", "<i>x̂</i><sub>0</sub>"];
 const NOISES = 5; // rows of the row over w for a single digit
 const PLAY = 1.5; // how much w changes in a second
 const SLOW = 90; // milliseconds between two pictures of the film, so that eyes can follow
@@ -26,7 +27,7 @@ function state() {
     w: wNow,
     digit: digit === "all" ? "all" : digit === "none" ? null : Number(digit),
     seed: Number(one("seed").value),
-    by: one("by").value,
+    by: one("by").value, // "teacher 8", "student 2" or "student 1"
     shares: all("#mix input").map((slider) => Number(slider.value)),
   };
 }
@@ -62,29 +63,34 @@ const views = {
     show({ tiles: [0, 5].map((from) => [0, 1, 2, 3, 4].map((i) => cut(x, from + i))) });
   },
 
-  // The first column follows the slider; the others are drawn once for a digit and a seed.
+  // The first column follows the slider; the others are drawn once for a digit and a seed, and kept.
   async row(wish, model, steps, show, tick) {
     const digits = digitsOf(wish, NOISES);
     const y = oneHot(digits);
     const tiles = digits.map(() => Array(1 + FIXED_WEIGHTS.length).fill(null));
-    const columns = [`▸ ${sayNumber(wish.w)}`, ...FIXED_WEIGHTS.map(sayNumber)];
-    const rows = wish.digit === "all" ? digits.map(named) : [];
+    const names = {
+      corner: "<i>w</i> =",
+      columns: [`▸ ${sayNumber(wish.w)}`, ...FIXED_WEIGHTS.map(sayNumber)],
+      rows: wish.digit === "all" ? digits.map(named) : digits.map(() => ""),
+    };
     const put = (column, x) => tiles.forEach((row, r) => (row[column] = cut(x, r)));
-    const keyOf = (name, w) => [name, wish.digit, wish.seed, w].join();
+    const by = `${model.name} ${steps}`;
+    const goodEnough = [wish.by, "student 1"].slice(0, by === wish.by ? 1 : 2); // the wished one before the sketch
+    const kept = (w) => goodEnough.map((by) => drawn.get([by, wish.digit, wish.seed, w].join())).find(Boolean);
+    FIXED_WEIGHTS.forEach((w, i) => kept(w) && put(i + 1, kept(w)));
+    const left = FIXED_WEIGHTS.filter((w) => !kept(w));
     FIXED_WEIGHTS.forEach((w, i) => {
-      const before = drawn.get(keyOf(model.name, w)) ?? drawn.get(keyOf("teacher", w)) ?? drawn.get(keyOf("student", w));
-      if (before) put(i + 1, before);
+      const sketch = drawn.get(["student 1", wish.digit, wish.seed, w].join());
+      if (left.includes(w) && sketch) put(i + 1, sketch);
     });
     put(0, await sample(model, y, wish.w, start(wish.seed, digits.length, steps, tick)));
-    show({ tiles, columns, rows });
-    for (const [i, w] of FIXED_WEIGHTS.entries()) {
-      const key = keyOf(model.name, w);
-      if (drawn.has(key) || (model.w_max && drawn.has(keyOf("teacher", w)))) continue;
+    show({ tiles, ...names });
+    for (const w of left) {
       const x = await sample(model, y, w, start(wish.seed, digits.length, steps, tick));
       if (drawn.size > 200) drawn.clear();
-      drawn.set(key, x);
-      put(i + 1, x);
-      show({ tiles, columns, rows });
+      drawn.set([by, wish.digit, wish.seed, w].join(), x);
+      put(1 + FIXED_WEIGHTS.indexOf(w), x);
+      show({ tiles, ...names });
     }
   },
 
@@ -94,8 +100,11 @@ const views = {
     const single = digits.length === 1;
     const times = timeSteps(model.T, STEPS);
     const tiles = Array.from({ length: single ? 2 : digits.length }, () => Array(times.length).fill(null));
-    const columns = times.map((t, i) => (i ? `${t}` : `<i>t</i> = ${t}`));
-    const rows = single ? ["<i>x<sub>t</sub></i>", "<i>x̂</i><sub>0</sub>"] : digits.map(named);
+    const names = {
+      corner: "<i>t</i> =",
+      columns: times.map(String),
+      rows: single ? [X_T, X_0_HAT] : digits.map(named),
+    };
     const put = (t, x_t, x_0_hat) => {
       const column = times.indexOf(t);
       if (column < 0) return;
@@ -108,7 +117,7 @@ const views = {
     for await (const { t, x_t, x_0_hat, s, x_s } of sampleSteps(model, oneHot(digits), wish.w, walk)) {
       put(t, x_t, x_0_hat);
       if (s === 0) put(0, x_s, x_s);
-      show({ tiles, columns, rows });
+      show({ tiles, ...names });
       if (!model.w_max) await pause(SLOW);
       tick();
     }
@@ -129,8 +138,8 @@ function describe(wish) {
     }[wish.digit] ?? `Ten times the digit ${wish.digit}, each from other noise.`,
     row: "Each row starts from one noise; only w differs. The first column follows the slider.",
     film: wish.digit === "all"
-      ? "The way from noise to digits: each row is one digit, x_t at nine times."
-      : "The way from noise to a digit: above x_t, below the digit x̂_0 that the network sees in it.",
+      ? `From noise to digits: each row is one digit, ${X_T} at nine times.`
+      : `From noise to a digit: above ${X_T}, below the digit ${X_0_HAT} that the network sees in it.`,
     mix: `Ten times ${sayRow(wish.shares)}, each from other noise.`,
   }[wish.view];
   return `${what} ${sayW(wish.w)}`;
@@ -140,19 +149,25 @@ function describe(wish) {
 
 export function startLab(models, failed) {
   const picture = new Picture(document.querySelector("#lab .stage"));
-  const { teacher, student } = models;
-  let times = []; // when the last pictures were shown, for the pictures a second
+  const { student } = models;
+  let times = []; // when the last pictures were shown
   let playing = null;
 
   function shown(what, wish, model, steps, began) {
     picture.show(what);
+    const words = describe(wish);
+    if (one("caption").innerHTML !== words) {
+      one("caption").innerHTML = words;
+      picture.canvas.setAttribute("aria-label", one("caption").textContent);
+    }
     const now = performance.now();
     times = [...times.filter((time) => now - time < 1000), now];
     const beyond = model.w_max && wish.w > model.w_max ? `; it learned w up to ${model.w_max} and stays there` : "";
-    one("drawn-by").className = model.w_max ? "student" : "teacher";
+    one("drawn-by").className = model.name;
     one("drawn-by").textContent = `${model.name}, ${saySteps(steps)}${beyond}`;
-    one("speed").textContent = `${Math.round(now - began)} ms`;
-    document.documentElement.dataset.drawn = `${model.name} ${wish.view} ${wish.w} ${wish.seed} ${wish.digit}`;
+    const rate = model.w_max && times.length > 5 ? ` · ${times.length} pictures in the last second` : "";
+    one("speed").textContent = `${Math.round(now - began)} ms${rate}`;
+    one("lab").dataset.shows = [model.name, steps, wish.view, wish.w, wish.digit, wish.seed].join(" ");
   }
 
   async function draw(wish, model, steps, tick = () => {}) {
@@ -163,12 +178,10 @@ export function startLab(models, failed) {
   const artist = new Artist({
     sketch: (wish) => draw(wish, student, 1),
     async finish(wish, tick) {
-      if (wish.by === "teacher") await draw(wish, teacher, STEPS, tick);
-      if (wish.by === "student 2" && wish.view !== "film") await draw(wish, student, 2, tick);
-      const words = describe(wish);
-      one("caption").textContent = words;
-      picture.canvas.setAttribute("aria-label", words);
-      document.documentElement.dataset.rests = `${wish.view} ${wish.w} ${wish.seed} ${wish.digit}`;
+      const [name, steps] = wish.by.split(" ");
+      const only = wish.view === "film" && name === "student"; // the film of two steps has no more to show
+      if (wish.by !== "student 1" && !only) await draw(wish, models[name], Number(steps), tick);
+      one("said").textContent = one("caption").textContent; // for who listens: only what stays
     },
     failed,
   });

@@ -29,7 +29,6 @@ async function start() {
   const models = await startNetworks(about, failed);
   startLab(models, failed);
   startPad(models, failed);
-  document.documentElement.dataset.ready = "yes";
   // For tests, and for you in the browser's console: lab.sample(lab.models.teacher, y, w, {x_T, steps: 8}).
   window.lab = { models, sample, edit, inpaint };
 }

@@ -3,7 +3,7 @@ import { Artist } from "./artist.js";
 import { addNoise, gaussian, oneHot, PIXELS, repeat, sample } from "./diffusion.js";
 import { edit, inpaint } from "./editing.js";
 import { paint } from "./picture.js";
-import { sayNumber } from "./words.js";
+import { sayNumber, saySteps } from "./words.js";
 
 const SIDE = 28;
 const ZOOM = 12; // pixels of the paper for one of the picture
@@ -59,7 +59,7 @@ export function startPad({ teacher, student }, failed) {
         if (covered) context.fillRect((i % SIDE) * ZOOM, Math.floor(i / SIDE) * ZOOM, ZOOM, ZOOM);
       });
     }
-    if (document.activeElement === paper) {
+    if (paper.matches(":focus-visible")) {
       context.strokeStyle = style.getPropertyValue("--cursor");
       context.lineWidth = down ? 4 : 2;
       context.beginPath();
@@ -107,13 +107,13 @@ export function startPad({ teacher, student }, failed) {
       ? await inpaint(model, wish.x_0, wish.mask, wish.y, wish.w, { draw, steps, repeats: 1, tick })
       : await edit(model, wish.x_0, wish.y, wish.t, wish.w, { eps, steps, tick });
     finished = Array.from({ length: CANDIDATES }, (_, i) => x.slice(i * PIXELS, (i + 1) * PIXELS));
-    all("#candidates canvas").forEach((canvas, i) => paint(canvas.getContext("2d"), finished[i], 0, 0, canvas.width));
+    all("#candidates button canvas").forEach((canvas, i) => paint(canvas.getContext("2d"), finished[i], 0, 0, canvas.width));
     const noised = wish.task === "fill" ? null : addNoise(model, wish.x_0.slice(0, PIXELS), wish.t, eps);
     if (noised) paint(one("noised").getContext("2d"), noised, 0, 0, one("noised").width);
-    one("pad-drawn-by").className = model.w_max ? "student" : "teacher";
-    one("pad-drawn-by").textContent = `${model.name}, ${steps === 1 ? "1 step" : `${steps} steps`}`;
+    one("pad-drawn-by").className = model.name;
+    one("pad-drawn-by").textContent = `${model.name}, ${saySteps(steps)}`;
     one("pad-speed").textContent = `${Math.round(performance.now() - began)} ms`;
-    document.documentElement.dataset.pad = `${model.name} ${wish.task} ${wish.label} ${wish.t} ${wish.seed}`;
+    one("pad").dataset.shows = [model.name, steps, wish.task, wish.label, wish.t, wish.w, wish.seed].join(" ");
   }
 
   const artist = new Artist({

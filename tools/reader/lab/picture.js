@@ -26,13 +26,14 @@ export function cut(pictures, i) {
 export class Picture {
   constructor(figure) {
     this.canvas = figure.querySelector("canvas");
+    this.corner = figure.querySelector(".corner-of-it");
     this.columns = figure.querySelector(".columns-of-it");
     this.rows = figure.querySelector(".rows-of-it");
     this.figure = figure;
   }
 
-  // tiles: rows of pictures; null is one that is not drawn yet. words: what the picture shows, for who can't see it.
-  show({ tiles, columns = [], rows = [] }) {
+  // tiles: rows of pictures; null is one that is not drawn yet. corner, columns and rows: their names, as HTML.
+  show({ tiles, corner = "", columns = [], rows = [] }) {
     const [R, C] = [tiles.length, tiles[0].length];
     if (this.canvas.width !== C * CELL || this.canvas.height !== R * CELL) {
       [this.canvas.width, this.canvas.height] = [C * CELL, R * CELL];
@@ -47,6 +48,7 @@ export class Picture {
         tile ? paint(context, tile, x, y, side) : context.fillRect(x, y, side, side);
       }),
     );
+    name(this.corner, columns.length ? [corner] : []);
     name(this.columns, columns);
     name(this.rows, rows);
   }
