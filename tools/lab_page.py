@@ -26,7 +26,7 @@ NPM = REPOSITORY / "build" / "npm"
 MINUTES = 5  # for npm
 MODULES = ["words", "diffusion", "editing", "picture", "artist", "network", "lab", "pad", "main"]  # imports go left
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "mix": "mix digits"}
-FORGET = 300  # t to which the pad noises a drawing at first
+FORGET = 250  # t to which the pad noises a drawing at first
 
 
 class LeftOut(Exception):

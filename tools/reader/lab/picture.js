@@ -3,15 +3,18 @@ const SIDE = 28;
 const SCALE = 4; // pixels of the canvas for one of a picture
 const CELL = (SIDE + 2) * SCALE; // a picture and the space around it
 
+const NOT_YET = "#8080801f"; // a picture that is not drawn yet, on light and on dark paper
+
 const small = new OffscreenCanvas(SIDE, SIDE).getContext("2d");
+const image = small.createImageData(SIDE, SIDE);
+const pixels = new Uint32Array(image.data.buffer); // opacity, blue, green, red: a byte each
 
 // Paint 784 numbers in [−1, 1] into the square of `side` pixels at (x, y): −1 is black, 1 is white.
 export function paint(context, numbers, x, y, side) {
-  const image = small.createImageData(SIDE, SIDE);
-  numbers.forEach((number, i) => {
-    image.data.fill(127.5 * (Math.min(Math.max(number, -1), 1) + 1), 4 * i, 4 * i + 3);
-    image.data[4 * i + 3] = 255;
-  });
+  for (let i = 0; i < pixels.length; i++) {
+    const grey = Math.round(127.5 * (Math.min(Math.max(numbers[i], -1), 1) + 1));
+    pixels[i] = 0xff000000 | (0x010101 * grey);
+  }
   small.putImageData(image, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(small.canvas, x, y, side, side);
@@ -41,7 +44,7 @@ export class Picture {
     }
     const context = this.canvas.getContext("2d");
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--not-yet");
+    context.fillStyle = NOT_YET;
     tiles.forEach((row, r) =>
       row.forEach((tile, c) => {
         const [x, y, side] = [c * CELL + SCALE, r * CELL + SCALE, SIDE * SCALE];
