@@ -445,8 +445,11 @@ def sampler(name: str, value: str | Callable, known: Sequence[str], eta: float) 
     if not callable(value):
         choice(name, value, known, also=f"a step function {form} or ")
     else:
+        called = value.forward if isinstance(value, torch.nn.Module) else value  # a module's call itself takes anything
         try:
-            inspect.signature(value).bind(*range(6))
+            if getattr(called, "__func__", None) is torch.nn.Module.forward:
+                raise TypeError("a module without a forward")
+            inspect.signature(called).bind(*range(6))
         except ValueError:  # a built-in function doesn't say what it takes
             pass
         except TypeError as error:
