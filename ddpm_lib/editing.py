@@ -48,10 +48,10 @@ def inpaint(ddpm: DDPM, images: Tensor, mask: Tensor, labels: Tensor, w: float |
     def step(schedule: NoiseSchedule, x_t: Tensor, x_0_hat: Tensor, t: Tensor, s: Tensor, z: Tensor) -> Tensor:
         ratio = schedule.levels(t)[0] / schedule.levels(s)[0]  # √(ᾱ_t/ᾱ_s)
         for left in reversed(range(repeats if s[0] > 0 else 1)):
-            eps, up, again = draw(torch.randn, (3, *x_0.shape), generator).to(x_0)
-            x_s = torch.where(mask, ancestral_step(schedule, x_t, x_0_hat, t, s, z), schedule.add_noise(x_0, s, eps))
+            x_s = torch.where(mask, ancestral_step(schedule, x_t, x_0_hat, t, s, z), schedule.add_noise(x_0, s, z))
             if left:
-                x_t, z = ratio * x_s + (1 - ratio**2).sqrt() * up, again
+                up, z = draw(torch.randn, (2, *x_0.shape), generator).to(x_0)
+                x_t = ratio * x_s + (1 - ratio**2).sqrt() * up
                 x_0_hat = schedule.predict_x_0(x_t, t, model.predict_noise(x_t, t, y, w=w)).clamp(-1, 1)
         return x_s
 
