@@ -3,6 +3,7 @@
 from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from ddpm_lib.data import load_mnist, to_signed, to_unit
 from ddpm_lib.ddpm import DDPM
+from ddpm_lib.editing import edit, inpaint
 from ddpm_lib.morph import morph
 from ddpm_lib.precision import best_device, describe_machine
 from ddpm_lib.sampling import sample, sample_steps
@@ -19,6 +20,8 @@ __all__ = [
     "UNetConfig",
     "best_device",
     "describe_machine",
+    "edit",
+    "inpaint",
     "load_checkpoint",
     "load_mnist",
     "morph",
