@@ -33,7 +33,16 @@ class LeftOut(Exception):
     """The lab can't be made here; the message is a sentence that says why."""
 
 
-def lab_parts(scrubber: str, picture: Image.Image) -> dict:
+def parts_or_none(scrubber: str, picture: Image.Image) -> dict | None:
+    """`parts`, or None, and one sentence on the terminal, where they can't be had: the site is then made without the lab."""
+    try:
+        return parts(scrubber, picture)
+    except LeftOut as why:
+        print(f"lab.html, the live lab, was left out, and notebook 05 shows the scrubber in its place: {why}.")
+        return None
+
+
+def parts(scrubber: str, picture: Image.Image) -> dict:
     """What lab.html.j2 needs; the scrubber and its picture are for browsers that can't run the networks. Raises LeftOut."""
     try:
         import export_onnx  # needs packages of the html extra that nothing else needs

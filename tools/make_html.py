@@ -15,10 +15,8 @@ import base64
 import hashlib
 import html
 import io
-import json
 import posixpath
 import re
-import secrets
 import shutil
 import sys
 import time
@@ -37,6 +35,7 @@ import numpy as np
 import torch
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
@@ -50,26 +49,17 @@ REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 BUILD = REPOSITORY / "build" / "html"
 LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
+SCRUBBER = '<p class="scrubber-goes-here"></p>'  # until everything that came from the files is clean
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
+BACK_OR_ON = re.compile(r"README\.md#the-course|→\]\(")
 MATH = math_core.LatexToMathML()
-# Where the scrubber goes, once what came from the files is clean: they can't know this name.
-SCRUBBER = f"scrubber-{secrets.token_hex(8)}"
-
-# nh3, which PyPI cleans project pages with, keeps these, and drops scripts, forms, frames and attributes that run code.
-TAGS = nh3.ALLOWED_TAGS | set(
-    "fieldset input label legend picture source math menclose merror mfrac mi mn mo mover mpadded mphantom mrow mspace "
-    "msqrt mroot mstyle msub msubsup msup mtable mtd mtext mtr munder munderover mmultiscripts mprescripts".split()
-)
-ATTRIBUTES = set(
-    "accent accentunder alt class display displaystyle form height id linethickness lspace mathvariant maxsize media "
-    "minsize name notation rspace scriptlevel stretchy style symmetric title width".split()
-)
-STYLES = {"text-align", "width", "padding", "padding-left", "padding-right"}
+ALLOWED = {key: set(names) for key, names in tomllib.loads((READER / "allowed.toml").read_text()).items()}
 PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".webp")  # .svg is a document, which may run scripts when it is opened
-LINK = re.compile(r"(?i)(https?|mailto):|[^:]*([/?#]|$)")  # runs nothing
-LOADED = re.compile(
-    r"(?i)data:image/(png|gif|jpeg|webp|svg\+xml);base64,[\w+/=\s]*$|(?![/\\\s])[^:\\]+$"
-)  # asks no host
+LOADED = re.compile(r"(?i)data:image/(png|gif|jpeg|webp|svg\+xml);base64,[\w+/=\s]*$|(?!.*\.\.|[/\\\s])[^:\\]+$")
+VALUES = {  # links that run nothing, pictures for which no other host is asked, names that the page itself hasn't
+    "href": re.compile(r"(?i)(https?|mailto):|[^:]*([/?#]|$)"), "src": LOADED, "srcset": LOADED,
+    "id": re.compile("(?!(contents?|scrub)$)"),
+}  # fmt: skip
 
 WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
@@ -89,7 +79,7 @@ class Page:
     minutes: str = ""
     body: str = ""
     sections: list[tuple[str, str]] = field(default_factory=list)  # anchor and HTML of each heading of level two
-    anchors: set[str] = field(default_factory=set)
+    anchors: set[str] = field(default_factory=lambda: {"content", "contents"})  # these the page itself has
 
     @property
     def name(self) -> str:
@@ -118,23 +108,24 @@ class Site:
         return self.pages[source]
 
     def link(self, url: str, page: Page) -> str:
-        """Where a link that stands in page.source leads on the site; "" for a folder, which has no page."""
-        if re.match(r"[a-z]+:|#", url):
+        """Where a link that stands in page.source leads on the site; "" for a folder and for what is no text."""
+        if re.match(r"(?i)[a-z][a-z\d+.-]*:|#", url):
             return url
         path, _, anchor = url.partition("#")
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
         if target == "README.md" and anchor in ("", "the-course"):
             return "index.html" + ("#" + anchor if anchor else "")
         file = (REPOSITORY / target).resolve()
-        if not file.is_relative_to(REPOSITORY.resolve()) or target.startswith(".git/"):
-            raise ValueError(f"{page.source} links to {url}, which is no file of the course")
-        if file.is_dir():
-            return ""
-        if not file.is_file():
+        hidden = re.search(r"(^|/)\.(?!(ci|github|devcontainer)/)", target)
+        if hidden or not file.is_relative_to(REPOSITORY.resolve()):
+            raise ValueError(f"{page.source} links to {url}, which is none of the course's files")
+        if not file.exists():
             raise FileNotFoundError(f"{page.source} links to {url}, which is not there")
         if target.endswith(PICTURES):
             self.pictures.add(target)
             return target
+        if file.is_dir() or b"\0" in file.read_bytes():
+            return ""
         return self.page(target).name + ("#" + anchor if anchor else "")
 
 
@@ -200,13 +191,13 @@ def clean(markup: str) -> str:
     """What a page may show of a file's markup: text, pictures, equations; nothing that runs or asks another host."""
 
     def attribute(tag: str, name: str, value: str) -> str | None:
-        allowed = {"href": LINK, "src": LOADED, "srcset": LOADED}.get(name)
-        return value if allowed is None or allowed.match(value) else None
+        return value if name not in VALUES or VALUES[name].match(value) else None
 
     return nh3.clean(
-        markup, tags=TAGS, attribute_filter=attribute, link_rel=None, filter_style_properties=STYLES,
-        attributes={"*": ATTRIBUTES, "a": {"href"}, "img": {"src"}, "source": {"srcset"}},
-        tag_attribute_values={"input": {"type": {"radio"}}}, url_schemes={"http", "https", "mailto", "data"},
+        markup, tags=nh3.ALLOWED_TAGS | ALLOWED["tags"], filter_style_properties=ALLOWED["styles"], link_rel=None,
+        attributes={"*": ALLOWED["attributes"], "a": {"href"}, "img": {"src"}, "source": {"srcset"}, "input": {"name"}},
+        attribute_filter=attribute, tag_attribute_values={"input": {"type": {"radio"}}},
+        url_schemes={"http", "https", "mailto", "data"},
     )  # fmt: skip
 
 
@@ -214,12 +205,16 @@ def with_stills(picture: re.Match) -> str:
     """A film with its last picture beside it, for readers who asked their system for less motion."""
 
     def still(tag: re.Match) -> str:
-        film = Image.open(io.BytesIO(base64.b64decode(tag[2])) if tag[2] else REPOSITORY / tag[1])
-        film.seek(film.n_frames - 1)
-        film.convert("RGBA").save(png := io.BytesIO(), "PNG")
+        try:
+            film = Image.open(io.BytesIO(base64.b64decode(tag[2]) if tag[2] else (REPOSITORY / tag[1]).read_bytes()))
+            film.seek(getattr(film, "n_frames", 1) - 1)
+            film.convert("RGBA").save(png := io.BytesIO(), "PNG")
+        except (OSError, ValueError):  # no picture: the page will show its alt text
+            return tag[0]
         theme = re.search('media="([^"]*)"', tag[0])
         media = "(prefers-reduced-motion: reduce)" + (f" and {theme[1]}" if theme else "")
-        return f'<source media="{media}" srcset="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">{tag[0]}'
+        url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+        return f'<source media="{media}" srcset="{url}">{tag[0]}'
 
     film = r'<(?:img|source)\b[^>]*?\bsrc(?:set)?="(data:image/gif;base64,([^"]+)|[^":]+\.gif)"[^>]*>'
     markup = re.sub(film, still, picture[0])
@@ -238,18 +233,16 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
         notebook = new_notebook(cells=[new_markdown_cell(text)])
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page has other links to previous and next
-            lines = [line for line in cell.source.split("\n") if not is_navigation(line)]
-            cell.source = "\n".join(lines)
+            lines = cell.source.split("\n")
+            cell.source = "\n".join(
+                one for one in lines if not (LINE_OF_LINKS.fullmatch(one) and BACK_OR_ON.search(one))
+            )
         for output in cell.get("outputs", []):
             if data := output.get("data"):
                 output.data = for_a_page(data, output.metadata, cell.get("id", ""))
     site.rendered = page
-    page.body = clean(site.exporter.from_notebook_node(notebook)[0]).replace(f"<p>{SCRUBBER}</p>", scrubber)
+    page.body = clean(site.exporter.from_notebook_node(notebook)[0]).replace(SCRUBBER, scrubber)
     page.body = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, page.body)
-
-
-def is_navigation(line: str) -> bool:
-    return bool(LINE_OF_LINKS.fullmatch(line)) and ("README.md#the-course" in line or "→](" in line)
 
 
 def for_a_page(data: dict, metadata: dict, name: str) -> dict:
@@ -259,7 +252,7 @@ def for_a_page(data: dict, metadata: dict, name: str) -> dict:
         alt = html.escape(str(metadata.get("image/gif", {}).get("alt", "A film.")))
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
-        return {"text/html": f"<p>{SCRUBBER}</p>"}
+        return {"text/html": SCRUBBER}
     if text and all(line.startswith("○ ") for line in text.splitlines()):  # the options of a guess
         button = f'<label><input type="radio" name="{html.escape(name)}"> '
         options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
@@ -284,7 +277,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     for w in WEIGHTS:
         x = sample(ddpm, labels, w=w, steps=STEPS, x_T=x_T).cpu()
         read = (classify(classifier, x)[0].argmax(1).cpu() == labels).sum().item()
-        captions.append(describe(w, read, len(labels), diversity(x, labels)))
+        captions.append(
+            f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
+            f"<b>{read} of {len(labels)}</b> digits are read as asked (agreement {read / len(labels):.2f}). "
+            f"Diversity within a digit: <b>{diversity(x, labels):.2f}</b>."
+        )
         grey = (x * 31).round().byte().view(NOISES, 10, 28, 28).numpy()
         tiles = np.full((NOISES, 10, TILE, TILE), 32, np.uint8)  # 32 is transparent
         tiles[:, :, 1:-1, 1:-1] = grey
@@ -294,26 +291,11 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
     return picture, captions
 
 
-def describe(w: float, read: int, of: int, spread: float) -> str:
-    return (
-        f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
-        f"<b>{read} of {of}</b> digits are read as asked (agreement {read / of:.2f}). "
-        f"Diversity within a digit: <b>{spread:.2f}</b>."
-    )
-
-
 def scrubber_html(captions: list[str], templates: jinja2.Environment) -> str:
-    at_first = WEIGHTS.index(W_AT_FIRST)
     names = [f"w = {say_number(w)}" for w in WEIGHTS]
     return templates.get_template("scrubber.html.j2").render(
-        weights=WEIGHTS, at_first=at_first, noises=NOISES, steps=STEPS, caption=captions[at_first],
-        data=as_json({"names": names, "captions": captions}),
-    )  # fmt: skip
-
-
-def as_json(data) -> str:
-    """JSON for a <script>, which no text in it can end."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        weights=WEIGHTS, at_first=WEIGHTS.index(W_AT_FIRST), noises=NOISES, names=names, captions=captions
+    )
 
 
 # ---------------------------------------------------------------------------- the site
@@ -376,7 +358,7 @@ def course(site: Site) -> list[Page]:
 
 def words(markup: str) -> str:
     """The text of some HTML on one line, each accent a sign of its own, so that a search can pass over it."""
-    return unicodedata.normalize("NFD", " ".join(html.unescape(re.sub(r"<[^>]+>", "", markup)).split()))
+    return unicodedata.normalize("NFD", Markup(markup).striptags())
 
 
 def sections(page: Page) -> list[tuple[str, str, str]]:
@@ -386,21 +368,11 @@ def sections(page: Page) -> list[tuple[str, str, str]]:
     return found + [(html.unescape(a), words(b), words(c)) for a, b, c in zip(*[iter(parts)] * 3, strict=True)]
 
 
-def addresses(pyproject: Path = REPOSITORY / "pyproject.toml") -> tuple[str, str]:
-    """OWNER/NAME on GitHub and the address of the published site, from [project.urls]; "" where it is not set."""
-    urls = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("urls", {})
+def addresses() -> dict[str, str]:
+    """github: OWNER/NAME, address: that of the published site; from [project.urls], "" where that doesn't say."""
+    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
-    address = urls.get("Documentation", "")
-    return github[1] if github else "", html.escape(address.rstrip("/") + "/") if address else ""
-
-
-def lab_or_none(scrubber: str, frames: Image.Image) -> dict | None:
-    """What lab.html.j2 needs; None, and a sentence on the terminal, where it can't be made: then the scrubber stays."""
-    try:
-        return lab_page.lab_parts(scrubber, frames)
-    except lab_page.LeftOut as why:
-        print(f"lab.html, the live lab, was left out: {why}. Notebook 05 shows the scrubber in its place.")
-        return None
+    return {"github": github[1] if github else "", "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:
@@ -409,39 +381,42 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    github, address = addresses()
-    templates.globals |= {"plain": plain, "source": lambda name: (READER / name).read_text(encoding="utf-8"),
-                         "github": github, "address": address}  # fmt: skip
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
-    lab = lab_or_none(scrubber, frames)
-    shown = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
+    lab = lab_page.parts_or_none(scrubber, frames)
+    in_notebook_05 = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
     notebooks = course(site)
     sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
     docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
     last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
     more = [site.page(file) for file in (*sweeps, *last)]
     while site.waiting:  # rendering a page may add pages
-        render(site, site.waiting.pop(0), shown)
+        page = site.waiting.pop(0)
+        try:
+            render(site, page, in_notebook_05)
+        except Exception as error:
+            error.add_note(f"It stands in {page.source}, which can't become a page as it is.")
+            raise
 
     intro, searching = Page("index"), Page("search", "Search")
-    text = "\n\n".join(
-        (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]
-    )  # title, first paragraph
-    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render(text)) + scrubber
+    start = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]  # title, first paragraph
+    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render("\n\n".join(start))) + scrubber
 
     site.pages["README.md"].title = "The repository"
     order = notebooks + more
     rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
     index = [[one.name, words(one.title), sections(one)] for one in order + rest]
-    shared = {"order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "lab": lab}
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}
+    shared = {
+        "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "js": scripts,
+        "lab": lab, **addresses(),
+    }  # fmt: skip
     files = {
         "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
-        "search.html": templates.get_template("search.html.j2").render(page=searching, index=as_json(index), **shared),
+        "search.html": templates.get_template("search.html.j2").render(page=searching, index=index, **shared),
     }
-    if lab:
-        files["lab.html"] = templates.get_template("lab.html.j2").render(**lab, **shared)
     for one in site.pages.values():
         files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
 
@@ -449,24 +424,19 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
+    if lab:
+        (folder / "lab.html").write_text(templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8")
     frames.save(folder / "scrubber.png", optimize=True, transparency=32)
     shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))
-    named = set(
-        re.findall(r'(?:src|srcset)="(figures/[\w.-]+)"', "".join(files.values()))
-    )  # in raw HTML, as in the README
-    for picture in sorted(site.pictures | named):
+    in_html = re.findall(r'(?:src|srcset)="(figures/[\w.-]+)"', "".join(files.values()))  # as in the README
+    for picture in sorted(site.pictures.union(in_html)):
         (folder / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / picture, folder / picture)
     for one in site.pages.values():
         if one.source.endswith(".ipynb"):
             shutil.copy(REPOSITORY / one.source, folder)
     return site.pages
-
-
-def plain(text: str) -> str:
-    """HTML without its tags, for a <title>."""
-    return html.escape(html.unescape(re.sub(r"<[^>]+>", "", text)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """The reader's edition: built once, served on the loopback, opened in Chromium as a reader would."""
 
+import copy
 import functools
 import http.server
+import json
 import re
 import threading
+import unicodedata
+from base64 import b64encode
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -124,8 +129,12 @@ TEXTS = """() => {
 
 def test_each_notebook_and_page_is_there_in_order(soups):
     assert {f"{name}.html" for name in PAGES} <= soups.keys()
-    links = [link["href"] for link in soups["index.html"].select("#contents a")]
-    assert links == [f"{name}.html" for name in PAGES]
+    contents = soups["index.html"].find(id="contents")
+    files = contents.details.extract()
+    assert [link["href"] for link in contents.select("a")] == [f"{name}.html" for name in PAGES]
+    linked = {link["href"] for link in files.select("a")}
+    assert linked == soups.keys() - {f"{name}.html" for name in PAGES} - {"search.html", "lab.html"}
+    assert {"ddpm_lib.ddpm.py.html", "LICENSE.html"} < linked
     cards = [link["href"] for link in soups["index.html"].select(".cards a")]
     assert cards == [f"{path.stem}.html" for path in NOTEBOOKS]
     assert all(card.find("div") for card in soups["index.html"].select(".cards li")), "each says what one can do then"
@@ -150,6 +159,15 @@ def test_every_link_and_file_on_the_site_resolves(site, soups):
                     assert element.name == "a" or target.scheme == "data", f"{name} loads {element[attribute][:80]}"
 
 
+def test_every_page_has_the_meta_of_a_link_that_is_shared(soups):
+    descriptions = {name: soup.find("meta", {"name": "description"})["content"] for name, soup in soups.items()}
+    assert descriptions["04_guided_sampling.html"].startswith("You can then write the whole way back")
+    for name, soup in soups.items():
+        assert soup.find("meta", property="og:description")["content"] == descriptions[name]
+        assert soup.find("meta", property="og:title")["content"] == soup.title.text
+        assert not soup.find("meta", property="og:image"), "an address only where the owner set one"
+
+
 def test_pages_have_language_title_and_a_way_past_the_navigation(soups):
     titles = [soup.title.text for soup in soups.values()]
     assert len(set(titles)) == len(titles)
@@ -163,6 +181,7 @@ def test_pages_have_language_title_and_a_way_past_the_navigation(soups):
 
 def test_equations_are_mathml(soups):
     for name, soup in soups.items():
+        soup = copy.copy(soup)
         for element in soup.select("script, pre, code, img"):
             element.extract()
         assert not re.search(r"\$\$|\\(frac|sqrt|bar|varepsilon|text)\b|\$\w", soup.get_text()), name
@@ -193,14 +212,14 @@ def test_no_widget_is_left_empty(soups):
 
 
 def test_a_widget_becomes_a_note_and_a_prediction_radio_buttons():
-    note = make_html.for_a_page({"text/plain": "RadioButtons(description='you think', options=())"}, {}, "", "id")
+    note = make_html.for_a_page({"text/plain": "RadioButtons(description='you think', options=())"}, {}, "id")
     assert "JupyterLab" in note["text/html"]
-    options = make_html.for_a_page({"text/plain": "○ at t < 5\n○ nowhere"}, {}, "", "predict-this")
+    options = make_html.for_a_page({"text/plain": "○ at t < 5\n○ nowhere"}, {}, "predict-this")
     labels = BeautifulSoup(options["text/html"], "html.parser").select("label")
     assert [label.get_text().strip() for label in labels] == ["at t < 5", "nowhere"]
     assert {label.input["name"] for label in labels} == {"predict-this"}
     plain = {"text/plain": "tensor([1, 2])"}
-    assert make_html.for_a_page(plain, {}, "", "id") == plain
+    assert make_html.for_a_page(plain, {}, "id") == plain
 
 
 def test_a_link_to_nothing_stops_the_build():
@@ -210,13 +229,82 @@ def test_a_link_to_nothing_stops_the_build():
     assert site.link("../docs/scaling.md#resume", page) == "scaling.html#resume"
     assert site.link("../ddpm_lib/schedule.py", page) == "ddpm_lib.schedule.py.html"
     assert site.link("../benchmarks", page) == ""
+    assert site.link("../ddpm_lib/checkpoints/mnist.safetensors", page) == "", "no text"
+    assert site.link("../figures/guidance_grid.png", page) == "figures/guidance_grid.png"
     with pytest.raises(FileNotFoundError, match=r"glossary\.md links to 99_nothing\.ipynb"):
         site.link("99_nothing.ipynb", page)
 
 
+@pytest.mark.parametrize("url", ["../../secret", "/etc/hostname", "../.git/config", "../.env", "away.md"])
+def test_a_link_out_of_the_course_publishes_nothing(url, tmp_path, monkeypatch):
+    course = tmp_path / "course"
+    for name in ("course/notebooks/glossary.md", "course/.git/config", "course/.env", "secret"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("secret")
+    (course / "notebooks" / "away.md").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr(make_html, "REPOSITORY", course)
+    with pytest.raises(ValueError, match=f"glossary.md links to {url}, which is none of the course's files"):
+        make_html.Site().link(url, make_html.Page("notebooks/glossary.md"))
+
+
 def test_the_site_is_small(site):
     assert (site / "scrubber.png").stat().st_size < 1_500_000
-    assert sum(file.stat().st_size for file in site.rglob("*")) < 10_000_000
+    for page in site.glob("*.html"):
+        assert page.stat().st_size < (25_000_000 if page.name == "lab.html" else 1_500_000), page.name
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.name != "lab.html") < 20_000_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + SWEEPS, ids=lambda path: path.stem)
+def test_a_notebook_can_be_downloaded_as_it_is_stored(path, site, soups):
+    link = soups[f"{path.stem}.html"].select_one("a[download]")
+    assert (site / link["href"]).read_bytes() == path.read_bytes()
+    assert not soups[f"{path.stem}.html"].select("a[href*=colab], a[href*=mybinder]"), "no address is set"
+
+
+def test_only_the_pages_own_scripts_may_run(site, soups):
+    for name, soup in soups.items():
+        if name == "lab.html":
+            continue  # it has a policy of its own
+        policy = soup.find("meta", {"http-equiv": "Content-Security-Policy"})["content"]
+        allowed = set(re.findall(r"'sha256-([^']+)'", policy))
+        assert "script-src 'sha256-" in policy
+        assert "default-src 'none'" in policy
+        run = [script.string for script in soup.select("script:not([type])")]
+        assert {b64encode(sha256(script.encode()).digest()).decode() for script in run} == allowed
+        assert not soup.select("script[src]")
+
+
+@pytest.mark.parametrize(
+    ("repository", "shown"),
+    [
+        ("https://github.com/own/na.me", "own/na.me"),
+        ("https://github.com/own/name.git", "own/name"),
+        ("https://github.com/own/name/", "own/name"),
+        ("https://gitlab.com/own/name", None),  # neither Colab nor this form of Binder's address knows it
+        ("", None),
+    ],
+)
+def test_links_to_hosted_notebooks_where_the_owner_set_an_address(repository, shown, tmp_path, monkeypatch):
+    urls = f"[project.urls]\nRepository = '{repository}'\nDocumentation = 'https://own.example/c/'\n"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Welcome")])
+    files = {"README.md": "# A course", "pyproject.toml": urls, "notebooks/00_a b.ipynb": nbformat.writes(notebook)}
+    for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    picture = Image.new("P", (3, 3))
+    monkeypatch.setattr(make_html, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(make_html, "scrubber_frames", lambda: (picture, ["caption"] * len(make_html.WEIGHTS)))
+    make_html.build(tmp_path / "site")
+    soup = BeautifulSoup((tmp_path / "site" / "00_a b.html").read_text(encoding="utf-8"), "html.parser")
+    hosted = [link["href"] for link in soup.select(".tools a[href^=http]")]
+    if shown:
+        colab, binder = hosted
+        assert colab == f"https://colab.research.google.com/github/{shown}/blob/main/notebooks/00_a%20b.ipynb"
+        assert binder == f"https://mybinder.org/v2/gh/{shown}/HEAD?labpath=notebooks/00_a%20b.ipynb"
+    else:
+        assert hosted == []
+    assert soup.find("meta", property="og:url")["content"] == "https://own.example/c/00_a b.html"
+    assert soup.find("meta", property="og:image")["content"].startswith("https://own.example/c/figures/")
 
 
 # ---------------------------------------------------------------------------- what a reader sees
@@ -318,8 +406,16 @@ def test_the_skip_link_and_the_contents_on_a_phone(visit):
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
-    page.get_by_role("link", name="Contents").click()
+    contents = page.locator("#contents")
+    assert not contents.is_visible()
+    page.evaluate("scrollTo(0, 3000)")
+    before = page.evaluate("scrollY")
+    page.get_by_role("button", name="Contents").click()
     assert page.evaluate("document.activeElement.id") == "contents"
+    assert page.evaluate("scrollY") == before, "the contents lie over the page, where it is"
+    page.keyboard.press("Escape")
+    assert not contents.is_visible()
+    page.get_by_role("button", name="Contents").click()
     page.get_by_role("link", name="02 · The U-Net").first.click()
     page.wait_for_url("**/02_unet.html")
 
@@ -334,3 +430,191 @@ def test_the_pages_open_from_a_folder_too(browser, site):
     assert "w = 8:" in page.locator(".scrubber figcaption").inner_text()
     page.close()
     assert trouble == []
+
+
+def overflowing(page, selector):
+    """The texts in a page whose lines go on beyond their box."""
+    return page.evaluate(
+        "selector => [...document.querySelectorAll(selector)]"
+        ".filter(code => code.scrollWidth > code.clientWidth + 1).map(code => code.textContent.slice(0, 60))",
+        selector,
+    )
+
+
+@pytest.mark.parametrize("width", [390, 800, 1300])
+def test_no_line_of_code_runs_out_of_its_cell(visit, width):
+    page = visit("04_guided_sampling", {"width": width, "height": 900})
+    assert page.locator(".input_area pre").count() > 10
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert overflowing(page, "main .highlight pre") == []
+    if width == 1300:  # and no line of at most 92 signs had to be broken
+        size = "code => [code.clientHeight, code.textContent.trimEnd().split('\\n').length]"
+        for height, count in page.locator(".input_area pre").evaluate_all(f"all => all.map({size})"):
+            assert height < (count + 0.5) * 20.9 + 28
+
+
+def test_on_a4_no_code_is_cut_and_an_exercise_stays_with_its_code(visit):
+    page = visit("04_guided_sampling", {"width": 680, "height": 960}, "dark")  # 180 mm: A4 without its margins
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert overflowing(page, "main pre") == []
+    assert luminance(page.evaluate("getComputedStyle(document.body).backgroundColor")) > 0.9, "white paper"
+    assert not page.locator("header, .contents, .tools, main button >> visible=true").count()
+    exercise = page.locator(".celltag_exercise").first
+    assert exercise.locator(".input_area").evaluate("one => getComputedStyle(one).breakInside") == "avoid"
+    assert exercise.evaluate("one => getComputedStyle(one.previousElementSibling).breakAfter") == "avoid"
+
+
+def test_the_search(visit):
+    page = visit("index")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.type") == "search"
+    page.keyboard.type("guidance interval")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=guidance+interval")
+    first = page.locator(".results li").first
+    assert "05" in first.locator("a").inner_text()
+    assert {mark.lower() for mark in first.locator("mark").all_inner_texts()} == {"guidance", "interval"}
+    assert re.match(r"\d+ places", page.locator(".found").inner_text())
+    target = first.locator("a").get_attribute("href")
+    first.locator("a").click()
+    page.wait_for_url(f"**/{target}")
+    assert page.evaluate("document.querySelector(':target').getBoundingClientRect().top") > 40, "below the header"
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("posteri", "posterior"),  # a word's beginning
+        ("KYNKAANNIEMI", "Kynkäänniemi"),  # capitals and accents
+        ("Kynkäänniemi", "Kynkäänniemi"),
+        ("museum of bugs", "museum of bugs"),  # the page whose title it is
+        ("predict_noise", "predict_noise"),
+        ("noise_hat nowhere_at_all", None),
+        ("(.*[", None),  # no words
+    ],
+)
+def test_what_the_search_finds(visit, typed, first):
+    page = visit("search")
+    page.get_by_role("searchbox").fill(typed)
+    results = page.locator(".results li")
+    if first is None:
+        assert results.count() == 0
+        assert "Each word" in page.locator(".found").inner_text()
+    else:
+        found = unicodedata.normalize("NFC", results.first.inner_text())
+        assert first.lower() in found.lower()
+        assert results.count() <= 30
+
+
+def test_every_result_of_a_search_leads_somewhere(site, soups):
+    pages = json.loads(soups["search.html"].select_one("script[type='application/json']").string)
+    assert {name for name, _, _ in pages} == soups.keys() - {"index.html", "search.html", "lab.html"}
+    for name, title, sections in pages:
+        assert title
+        for anchor, _, _ in sections:
+            assert not anchor or soups[name].find(id=anchor), f"{name}#{anchor}"
+    assert "limited-interval guidance" in str(pages)
+
+
+def test_copy_puts_the_code_on_the_clipboard(visit):
+    page = visit("01_forward_process")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    code = page.locator(".input_area").first
+    code.get_by_role("button", name="Copy this code").press("Enter")
+    page.get_by_text("Copied").first.wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == code.locator("pre").inner_text().rstrip()
+    assert page.get_by_role("status").inner_text() == "Copied"
+
+
+def test_the_theme_can_be_chosen_and_is_remembered(visit):
+    page = visit("repository", theme="dark")
+
+    def seen():
+        paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        shown = page.locator("main picture img").first.evaluate("image => image.currentSrc")
+        assert ("light" if paper > 0.5 else "dark") in shown, "the picture for the other theme"
+        return paper
+
+    assert seen() < 0.05
+    page.get_by_role("button", name="Theme: as your system. Change to light").click()
+    assert seen() > 0.9
+    page.goto(page.url.replace("repository", "glossary"))
+    assert luminance(page.evaluate("getComputedStyle(document.body).backgroundColor")) > 0.9
+    page.get_by_role("button", name="Theme: light. Change to dark").click()
+    page.get_by_role("button", name="Theme: dark. Change to system").click()
+    page.emulate_media(color_scheme="light")
+    assert luminance(page.evaluate("getComputedStyle(document.body).backgroundColor")) > 0.9
+
+
+def test_the_contents_follow_what_is_read(visit):
+    page = visit("10_one_model_many_names", {"width": 1300, "height": 600})
+    link = page.locator('#contents [aria-current="page"]')
+    box = link.bounding_box()
+    assert 50 < box["y"] < 600, "the page's own entry is in sight at the start"
+    last = page.locator("main h2").last
+    last.evaluate("heading => heading.scrollIntoView()")
+    marked = page.locator('#contents [aria-current="location"]')
+    marked.wait_for()
+    assert marked.get_attribute("href") == f"#{last.get_attribute('id')}"
+    assert 50 < marked.bounding_box()["y"] < 600
+
+
+def test_headings_can_be_linked_to(visit):
+    page = visit("01_forward_process")
+    heading = page.locator("main h2").first
+    link = heading.get_by_role("link", name="Link to: ")
+    assert link.get_attribute("href") == f"#{heading.get_attribute('id')}"
+    link.focus()
+    assert link.evaluate("one => getComputedStyle(one).opacity") == "1"
+
+
+def test_all_solutions_open_and_close(visit):
+    page = visit("04_guided_sampling")
+    page.get_by_role("button", name="Open all hints and solutions").click()
+    assert page.evaluate("[...document.querySelectorAll('main details')].every(one => one.open)")
+    page.get_by_role("button", name="Close all hints and solutions").click()
+    assert not page.evaluate("[...document.querySelectorAll('main details')].some(one => one.open)")
+
+
+def test_a_shrunk_figure_can_be_enlarged(visit):
+    page = visit("04_guided_sampling", PHONE)
+    page.locator("main button >> visible=true", has_text="Enlarge").first.press("Enter")
+    large = page.locator("dialog img")
+    shown = page.locator("main img").first
+    assert large.bounding_box()["width"] > 1.5 * shown.bounding_box()["width"]
+    assert large.get_attribute("alt") == shown.get_attribute("alt")
+    page.keyboard.press("Escape")
+    assert not large.is_visible()
+    shown.click()
+    assert large.is_visible()
+    page.get_by_role("button", name="Close").click()
+    assert not large.is_visible()
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_films_stop_and_respect_the_wish_for_less_motion(visit, motion):
+    page = visit("06_morphing")
+    page.emulate_media(reduced_motion=motion)
+    page.reload()
+    films = page.locator("main picture img")
+    assert films.count() == 3
+    kinds = {True: "data:image/png", False: "data:image/gif"}
+    for still in (motion == "reduce", motion != "reduce"):
+        assert films.first.evaluate("film => film.currentSrc").startswith(kinds[still])
+        page.get_by_role("button", name="Play the film" if still else "Stop the film").first.click()
+
+
+def test_the_next_page_says_what_it_is_for(soups):
+    following = soups["03_training.html"].select_one("[rel=next]").get_text(" ")
+    assert "Next to read, 45 minutes" in following
+    assert "You can then write the whole way back" in following
+
+
+def test_the_first_page_begins_with_the_slider_and_the_course(visit):
+    page = visit("index")
+    assert page.locator(".scrubber").bounding_box()["y"] < 500
+    assert page.locator(".cards li").first.bounding_box()["y"] < 1200
+    repeated = page.locator("main p").nth(1).inner_text()
+    page.goto(page.url.replace("index", "repository"))
+    assert repeated not in page.locator("main").inner_text()

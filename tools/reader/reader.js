@@ -62,6 +62,7 @@
         show(made);
       });
       show(made);
+      made.className = "below";
       film.after(made);
     }
   }
@@ -121,6 +122,7 @@
         dialog.showModal();
       };
       const made = button("Enlarge", open);
+      made.className = "below";
       image.addEventListener("click", open);
       (image.closest("picture") ?? image).after(made);
       new ResizeObserver(() => {
@@ -132,7 +134,7 @@
 
   // The contents mark the part that is read, and keep it in sight.
   function followScroll() {
-    const contents = document.querySelector("nav.contents");
+    const contents = document.getElementById("contents");
     const links = [...contents.querySelectorAll('a[href^="#"]')];
     const parts = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
     const reveal = (link) => {
@@ -155,7 +157,7 @@
     mark();
     contents.addEventListener("toggle", (event) => {
       if (event.newState !== "open") return;
-      contents.focus();
+      contents.focus({ preventScroll: true });
       reveal(marked ?? current);
     });
     contents.addEventListener("click", (event) => event.target.closest("a") && contents.matches(":popover-open") && contents.hidePopover());

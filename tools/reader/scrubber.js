@@ -1,7 +1,7 @@
 // The w scrubber: all frames lie below each other in one picture; the slider moves it behind a window of one frame.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-  const scrubber = document.querySelector("figure.scrubber");
+  const scrubber = document.querySelector("figure.scrubber:has(> script)");
   const { names, captions } = JSON.parse(scrubber.querySelector("script").textContent);
   const slider = scrubber.querySelector("input");
   const picture = scrubber.querySelector("img");

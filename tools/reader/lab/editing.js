@@ -21,10 +21,12 @@ export async function inpaint(model, x_0, mask, y, w, { draw, steps, repeats, ti
     let z = draw();
     for (let left = s > 0 ? repeats : 1; left > 0; left--) {
       const x_0_hat = await predictX0(model, x_t, t, y, w, tick);
-      const [eps, up, again] = [draw(), draw(), draw()];
-      const [drawn, known] = [ancestralStep(model, x_t, x_0_hat, t, s, z), addNoise(model, x_0, s, eps)];
+      const [drawn, known] = [ancestralStep(model, x_t, x_0_hat, t, s, z), addNoise(model, x_0, s, z)];
       x_s = drawn.map((pixel, i) => (mask[i] ? pixel : known[i]));
-      if (left > 1) [x_t, z] = [x_s.map((pixel, i) => ratio * pixel + Math.sqrt(1 - ratio ** 2) * up[i]), again];
+      if (left === 1) break;
+      const up = draw();
+      z = draw();
+      x_t = x_s.map((pixel, i) => ratio * pixel + Math.sqrt(1 - ratio ** 2) * up[i]);
     }
     x_t = x_s;
   }
