@@ -9,6 +9,7 @@ with undisturbed():  # torch takes seconds
     from ddpm_lib.data import load_mnist, to_signed, to_unit
     from ddpm_lib.ddpm import DDPM
     from ddpm_lib.distillation import DistillConfig, DistillRecord, distill, renoise_step, student_of
+    from ddpm_lib.editing import edit, inpaint
     from ddpm_lib.morph import morph
     from ddpm_lib.precision import best_device, describe_machine
     from ddpm_lib.sampling import sample, sample_steps
@@ -28,6 +29,8 @@ __all__ = [
     "best_device",
     "describe_machine",
     "distill",
+    "edit",
+    "inpaint",
     "load_checkpoint",
     "load_mnist",
     "morph",

@@ -245,6 +245,19 @@ def pixels(name: str, x: Tensor, line: Callable = conversions.to_images) -> Tens
 
 
 @guard
+def mask(name: str, value: Tensor, images: Tensor) -> Tensor:
+    """One mask for each of the images, or one for all: bool, or 0 and 1; as bool, where the images are."""
+    fits = isinstance(value, Tensor) and value.shape in (images.shape, images[:1].shape)
+    if not fits or not ((value == 0) | (value == 1)).all():
+        got = f"{describe(value)}{' with other numbers' if fits else ''}"
+        raise ValueError(
+            f"{name} must hold True and False, or 1 and 0, in the shape of the images {tuple(images.shape)} "
+            f"or of one image, got {got}"
+        )
+    return value.to(images.device, torch.bool)
+
+
+@guard
 def shaped_as(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
     """A float tensor of the same shape as another argument, whose name is `first`."""
     if not is_float(x) or x.shape != other.shape:
@@ -440,14 +453,15 @@ def denoiser(name: str, value: object) -> object:
 
 
 @guard
-def falling_times(name: str, steps: int | Sequence[int], T: int) -> int | list[int]:
-    """A number of steps, 1 … T, or the times themselves: a list that falls strictly from T to 0."""
+def falling_times(name: str, steps: int | Sequence[int], T: int, from_T: bool = True) -> int | list[int]:
+    """A number of steps, 1 … T, or the times themselves: a list that falls strictly to 0, from T or from any time."""
     if getattr(steps, "ndim", 0) == 1:  # a tensor, or an array of NumPy
         steps = steps.tolist()
     if isinstance(steps, Sequence) and not isinstance(steps, str):
         falling = all(is_count(t, least=0) for t in steps) and all(t > s for t, s in pairwise(steps))
-        if len(steps) < 2 or not falling or steps[0] != T or steps[-1] != 0:
-            raise ValueError(f"{name} as a list must be whole numbers that fall from T = {T} to 0, got {steps!r:.60}")
+        if len(steps) < 2 or not falling or steps[0] > T or steps[-1] != 0 or (from_T and steps[0] != T):
+            begin = f"T = {T}" if from_T else f"at most T = {T}"
+            raise ValueError(f"{name} as a list must be whole numbers that fall from {begin} to 0, got {steps!r:.60}")
         return [int(t) for t in steps]
     if not is_count(steps) or steps > T:
         raise ValueError(f"{name} must be an integer in 1…{T}, or a list of times from {T} to 0, got {steps!r:.60}")
@@ -464,8 +478,11 @@ def sampler(name: str, value: str | Callable, known: Sequence[str], eta: float) 
     if not callable(value):
         choice(name, value, known, also=f"a step function {form} or ")
     else:
+        called = value.forward if isinstance(value, torch.nn.Module) else value  # a module's call itself takes anything
         try:
-            inspect.signature(value).bind(*range(6))
+            if getattr(called, "__func__", None) is torch.nn.Module.forward:
+                raise TypeError("a module without a forward")
+            inspect.signature(called).bind(*range(6))
         except ValueError:  # a built-in function doesn't say what it takes
             pass
         except TypeError as error:

@@ -59,7 +59,7 @@ def sample_steps(
     labels: (B,) integers or (B, K) rows, B ≥ 1. w: finite number or (B,) tensor, the guidance weight.
     sampler: "ancestral", "ddim", "dpmpp_2m", or a step function of your own. It takes (schedule, x_t, x̂_0, t, s, z)
     as `ddim_step` does, where z is fresh Gaussian noise, and returns x_s.
-    steps: int, 1 … T, for evenly spread times; or the times themselves, a list that falls from T to 0.
+    steps: int, 1 … T, for evenly spread times; or a list of times that falls from T (with x_T, from any t) to 0.
     guidance_interval: (t_min, t_max) in 1 … T; w acts where t_min ≤ t ≤ t_max, elsewhere w = 0. None means every t.
     generator: source of all randomness; None is torch's global generator.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
@@ -70,7 +70,7 @@ def sample_steps(
     schedule, device = ddpm.schedule, ddpm.schedule.alpha_bar.device
     y = label_rows(labels, getattr(ddpm, "num_classes", 10), name="labels").to(device)
     w = guards.guidance_weight("w", w, len(y))
-    steps = guards.falling_times("steps", steps, schedule.T)
+    steps = guards.falling_times("steps", steps, schedule.T, from_T=x_T is None)
     times = steps if isinstance(steps, list) else time_steps(schedule.T, steps)
     t_min, t_max = guards.interval("guidance_interval", guidance_interval, schedule.T)
     guards.generator_or_none("generator", generator)

@@ -27,6 +27,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jinja2
+import lab_page
 import math_core
 import nbformat
 import nh3
@@ -387,6 +388,8 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     templates.filters["digest"] = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
+    lab = lab_page.parts_or_none(scrubber, frames)
+    in_notebook_05 = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
     notebooks = course(site)
     more = ("notebooks/sweeps/*.ipynb", "notebooks/glossary.md", "notebooks/teaching.md", "docs/*.md", "README.md")
     files = [file for pattern in more for file in sorted(REPOSITORY.glob(pattern))]
@@ -394,7 +397,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     while site.waiting:  # rendering a page may add pages
         page = site.waiting.pop(0)
         try:
-            render(site, page, scrubber)
+            render(site, page, in_notebook_05)
         except Exception as error:
             error.add_note(f"It stands in {page.source}, which can't become a page as it is.")
             raise
@@ -409,7 +412,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}
     shared = {
         "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "js": scripts,
-        **addresses(),
+        "lab": lab, **addresses(),
     }  # fmt: skip
     files = {
         "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
@@ -422,6 +425,10 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
+    if lab:
+        (folder / "lab.html").write_text(
+            templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8"
+        )
     frames.save(folder / "scrubber.png", optimize=True, transparency=32)
     shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))

@@ -639,6 +639,19 @@ def test_times_that_do_not_fall_from_T_to_0_are_refused(steps, tiny_ddpm):
         sample(tiny_ddpm, [1], steps=steps)
 
 
+@pytest.mark.parametrize("steps", [[19, 5, 0], [1, 0], [20, 1, 0]])
+def test_with_x_T_the_times_may_begin_where_it_is(steps, stub_ddpm):
+    ddpm = stub_ddpm()
+    sample(ddpm, [1, 2], w=0.0, steps=steps, x_T=torch.randn(1, 1, 28, 28))
+    assert [round(t_over_T[0].item() * 20) for _, t_over_T, _ in ddpm.unet.calls] == steps[:-1]
+
+
+@pytest.mark.parametrize("steps", [[21, 5, 0], [19, 5], [19, 19, 0], [0]])
+def test_with_x_T_too_they_fall_from_T_at_most_to_0(steps, tiny_ddpm):
+    with pytest.raises(ValueError, match=r"steps.*at most T = 20 to 0"):
+        sample(tiny_ddpm, [1], steps=steps, x_T=torch.randn(1, 1, 28, 28))
+
+
 @pytest.mark.parametrize(("name", "step"), [("ddim", ddim_step), ("ancestral", ancestral_step)])
 def test_a_librarys_step_handed_over_is_the_sampler_of_that_name(name, step, tiny_ddpm):
     by_name, by_function = (
@@ -772,6 +785,8 @@ BAD_ARGUMENTS = [
     ("guidance_interval", (1, math.nan)),
     ("guidance_interval", ("a", "b")),
     ("sampler", ["ddim"]),
+    ("sampler", torch.nn.Linear(1, 1)),
+    ("sampler", NoiseSchedule.cosine(5)),
     ("generator", 0),
     ("generator", "seed"),
     ("eta", -0.1),

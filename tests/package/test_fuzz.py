@@ -42,6 +42,8 @@ from ddpm_lib import (
     UNetConfig,
     checkpoint,
     distill,
+    edit,
+    inpaint,
     load_checkpoint,
     load_mnist,
     morph,
@@ -92,6 +94,12 @@ def images(draw, batch, low=-1.0, high=1.0, dtypes=floats):
     if kind == "expanded":
         x = x[:1].expand(batch, -1, -1, -1)
     return x.requires_grad_() if kind == "gradient" else x
+
+
+def masks(batch):
+    """(batch, 1, 28, 28) of True and False, or 1 and 0, often of one kind only."""
+    return st.builds(lambda share, dtype: (torch.rand(batch, 1, 28, 28, generator=seeded()) < share).to(dtype),
+                     st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([torch.bool, torch.uint8]) | floats)  # fmt: skip
 
 
 @st.composite
@@ -276,6 +284,20 @@ CALLS = {
     ),
     "sample": (sample, sampling(), 12),
     "sample_steps": (lambda **arguments: list(sample_steps(**arguments)), sampling(), 4),
+    "edit": (
+        edit,
+        batches.flatmap(lambda batch: built(
+            ddpm=models, images=images(batch, 0.0, 1.0) | images(1, 0.0, 1.0), labels=labels(batch), w=weights(batch),
+            t=st.integers(1, T), sampler=st.sampled_from(["ancestral", "ddim", "dpmpp_2m"]), steps=st.integers(1, 4),
+            generator=generators)), 5,
+    ),
+    "inpaint": (
+        inpaint,
+        batches.flatmap(lambda batch: built(
+            ddpm=models, images=images(batch, 0.0, 1.0) | images(1, 0.0, 1.0), mask=masks(batch) | masks(1),
+            labels=labels(batch), w=weights(batch), steps=st.integers(1, 3), repeats=st.integers(1, 3),
+            generator=generators)), 5,
+    ),
     "morph": (
         morph,
         st.integers(2, 3).flatmap(lambda n: built(

@@ -26,6 +26,7 @@ ROOMS = {
     "ddpm": {"schedule", "unet"},
     "folding": {"ddpm"},
     "sampling": {"folding", "precision", "data"},
+    "editing": {"sampling"},
     "morph": {"sampling"},
     "checkpoint": {"ddpm", "files"},
     "distillation": {"sampling", "training"},
@@ -33,13 +34,13 @@ ROOMS = {
     "training": {"checkpoint", "data", "precision"},
     "evaluation": {"ddpm", "files", "precision", "extras"},
     "widgets": {"sampling", "evaluation"},
-    "course": {"morph", "distillation", "widgets"},
+    "course": {"editing", "morph", "distillation", "widgets"},
 }
 # These refuse files, which are no arguments, and say what is wrong in the file.
 READ_FILES = {"files", "checkpoint", "data", "training.snapshot"}
 PUBLIC = [
-    "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "load_checkpoint",
-    "load_mnist", "morph", "sample", "sample_steps", "save_checkpoint", "student_of", "train",
+    "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "edit", "inpaint",
+    "load_checkpoint", "load_mnist", "morph", "sample", "sample_steps", "save_checkpoint", "student_of", "train",
 ]  # fmt: skip
 
 
