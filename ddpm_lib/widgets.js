@@ -57,7 +57,7 @@ if (lab && !lab.dataset.named) {
   lab.addEventListener('keydown', read, true);
   lab.addEventListener('blur', read, true);
 
-  // A kernel that was shut down, or is busy, looks as if it listened: Python counts what it has heard.
+  // A kernel that was shut down, or is busy, looks as if it listened: Python counts its answers.
   const controls = () => [...lab.querySelectorAll('[role=slider], select, [type=checkbox], .widget-toggle-button')]
     .map(control => [control.ariaValueText, control.ariaPressed, control.value, control.checked]).join();
   let heard, timer;
@@ -70,7 +70,7 @@ if (lab && !lab.dataset.named) {
 
   const look = changes => {
     name();
-    if (!changes.some(({target}) => target.closest('.guidance-lab-answer'))) return;
+    if (!changes.some(({target}) => target.closest('.guidance-lab-answer, .guidance-lab-status'))) return;
     heard = controls();
     lab.classList.remove('guidance-lab-waits');
   };

@@ -368,7 +368,6 @@ class GuidanceLab(ipywidgets.VBox):
         self.steps.disabled = self.sampler.disabled = self.interval.disabled = self.state.distilled
 
     def _changed(self, _change: dict) -> None:
-        self._answer.value = str(int(self._answer.value) + 1)  # so that the browser knows that it was heard
         self._arrange()
         with self._news:
             self._wanted = self.state  # this replaces a state that still waits
@@ -432,6 +431,7 @@ class GuidanceLab(ipywidgets.VBox):
         with self._news:
             late.cancel()
             self.status.value = message
+        self._answer.value = str(int(self._answer.value) + 1)  # so that the browser knows that it was heard
 
     def _say_late(self) -> None:
         with self._news:

@@ -444,10 +444,13 @@ def test_a_thread_that_cannot_start_does_not_stop_the_lab(lab, monkeypatch):
 def test_a_change_tells_the_browser_that_it_was_heard(lab):
     heard = []
     lab._answer.observe(lambda change: heard.append(change["new"]), names="value")
-    for value in (2.0, 3.0):
-        lab.w.value = value
-    settle(lab)
-    assert len(set(heard)) == 2
+    for value in (1, 2, 2.5):  # the number of steps: a view that is drawn, and one that isn't
+        lab.view.value = "noise"
+        before = len(heard)
+        lab.steps.value, lab.w.value = int(value), value
+        settle(lab)
+        assert len(heard) > before
+    assert len(set(heard)) == len(heard)
 
 
 def test_a_picture_goes_to_the_browser_once(lab, monkeypatch):
