@@ -21,7 +21,7 @@ help:
 	@echo "make lab         open JupyterLab on my_notebooks/, your own copies (FRESH=\"03\" makes one anew)"
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
-	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files, each answer with 5 seeds (make test does less)"
+	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files, 66 presses of ■, each answer with 5 seeds"
 	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest packages (each downloads GBs)"
 	@echo "make audit       known security holes in the pinned packages (asks PyPI)"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
@@ -70,6 +70,7 @@ stress: .venv/test
 	DDPM_KILLS=50 DDPM_CASES=1200 DDPM_SEEDS=5 $(RUN) -m pytest -m "not notebooks and not browser" tests/checkpoint \
 		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py \
 		tests/training/test_determinism.py $(ARGS)
+	DDPM_PRESSES=66 $(RUN) -m pytest -m notebooks tests/notebooks/test_interrupt.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain

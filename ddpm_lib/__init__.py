@@ -3,8 +3,6 @@
 from ddpm_lib.interrupts import undisturbed
 
 with undisturbed():  # torch takes seconds
-    import numpy.random  # noqa: F401 – else the course imports it later
-
     from ddpm_lib.checkpoint import load_checkpoint, read_metadata, save_checkpoint
     from ddpm_lib.data import load_mnist, to_signed, to_unit
     from ddpm_lib.ddpm import DDPM

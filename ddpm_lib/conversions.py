@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 LOOKED_AT = 8  # so many items of a data set
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64,
+          torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # fmt: skip
 
 
 def say(line: str, name: str = "") -> str:
@@ -28,7 +30,7 @@ def to_signed_images(name: str, x: object) -> str:
 def to_images(name: str, x: object, signed: bool = False) -> str:
     """The line that makes x a float tensor (B, 1, 28, 28) in [0, 1]."""
     line, x = _to_tensor(name, x)
-    if x is None or x.is_complex() or x.numel() == 0:
+    if x is None or x.numel() == 0:
         return ""
     line = _scaled(line, x, signed)
     return line and _shaped(line, tuple(x.shape))
@@ -69,7 +71,7 @@ def _shaped(line: str, shape: tuple[int, ...]) -> str:
 def to_labels(name: str, y: object, num_classes: int) -> str:
     """The line that makes y integers (B,) in 0 … num_classes − 1, or float rows (B, num_classes)."""
     line, y = _to_tensor(name, y)
-    if y is None or y.is_complex() or y.numel() == 0 or y.ndim > 2:
+    if y is None or y.numel() == 0 or y.ndim > 2:
         return ""
     if y.ndim == 2 and y.shape[1] == num_classes > 1:
         return line if y.is_floating_point() else f"{line}.float()"
@@ -89,7 +91,7 @@ def to_labels(name: str, y: object, num_classes: int) -> str:
 def to_times(name: str, t: object) -> str:
     """The line that makes t a long tensor (B,)."""
     line, t = _to_tensor(name, t)
-    if t is None or t.ndim != 1 or t.is_complex() or not torch.equal(t.float(), t.float().round()):
+    if t is None or t.ndim != 1 or not torch.equal(t.float(), t.float().round()):
         return ""
     return line if t.dtype == torch.long else f"{line}.long()"
 
@@ -97,7 +99,7 @@ def to_times(name: str, t: object) -> str:
 def to_weights(name: str, w: object, batch: int) -> str:
     """The line that makes guidance weights a tensor (batch,), or a number."""
     line, w = _to_tensor(name, w)
-    if w is None or w.is_complex() or w.numel() not in (1, batch):
+    if w is None or w.numel() not in (1, batch):
         return ""
     if w.numel() == 1 < batch:
         return f"{line}.item()"
@@ -137,13 +139,13 @@ def _to_picture_set(name: str, value: object, num_classes: int) -> str:
 
 def _to_tensor(name: str, x: object) -> tuple[str, Tensor | None]:
     """The line that makes x a tensor, and this tensor; None where x is nothing of that kind."""
+    line = name
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
-        if isinstance(x, Tensor):
-            return name, x
         if isinstance(x, np.ndarray):
-            return f"torch.from_numpy({name})", torch.from_numpy(x)
-        if isinstance(x, list | tuple) and x and all(isinstance(part, Tensor) for part in x):
-            return f"torch.stack({name})", torch.stack(tuple(x))
-        if isinstance(x, list | tuple | range | int | float):
-            return f"torch.tensor({name})", torch.tensor(x)
-    return "", None
+            line, x = f"torch.from_numpy({name})", torch.from_numpy(x)
+        elif isinstance(x, list | tuple) and x and all(isinstance(part, Tensor) for part in x):
+            line, x = f"torch.stack({name})", torch.stack(tuple(x))
+        elif isinstance(x, list | tuple | range | int | float):
+            line, x = f"torch.tensor({name})", torch.tensor(x)
+    fits = isinstance(x, Tensor) and x.dtype in DTYPES and x.layout == torch.strided and not x.is_meta
+    return (line, x) if fits else ("", None)

@@ -64,7 +64,7 @@ def sample_steps(
     generator: source of all randomness; None is torch's global generator.
     eta: number in [0, 1], for "ddim" only: 0 adds no noise on the way, 1 is ancestral sampling.
     x_T: (B, 1, 28, 28) noise to start from, or (1, 1, 28, 28) noise that all images share; None draws B noises.
-    Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, before any work.
+    Both tensors are (B, 1, 28, 28); x̂_0 is clipped to [−1, 1]. Raises ValueError at the call, and at an ε̂ of NaN or ∞.
     """
     guards.denoiser("ddpm", ddpm)
     schedule, device = ddpm.schedule, ddpm.schedule.alpha_bar.device

@@ -28,8 +28,8 @@ def train_and_watch(
         for record in train(ddpm, train_set, config, generator=torch.Generator().manual_seed(seed), loss=loss):
             curve.update(record)
     except KeyboardInterrupt:
-        if record is None:  # before the first step: there is nothing to go on with
-            raise
+        if record is None:  # there is nothing to go on with
+            raise KeyboardInterrupt("you stopped before the first step; run this cell again") from None
         stopped = True
     curve.show()
     ddpm.cpu()  # a notebook goes on with tensors that are there

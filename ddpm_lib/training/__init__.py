@@ -105,7 +105,7 @@ def train(
     loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, 1, 28, 28) in [−1, 1]; y: (B,) integers.
     It may begin with `ddpm.errors`. If it draws random numbers, it needs its own generator.
     optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
-    does. Raises ValueError at the call, before any work; also for a damaged snapshot, or one of another training.
+    does. Raises ValueError: at the call, also for a damaged snapshot or one of another training; at a loss of NaN or ∞.
     """
     ddpm = guards.trainable("ddpm", unwrapped(ddpm), DDPM)
     guards.instance("config", config, TrainConfig, "a TrainConfig")

@@ -1,9 +1,10 @@
 """Which exercises passed on this machine."""
 
 import pytest
+import torch
 
 from ddpm_lib import course
-from ddpm_lib.course import checks, record
+from ddpm_lib.course import checks, record, soft_labels, tables
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +60,16 @@ def test_off(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
     monkeypatch.delenv("DDPM_PROGRESS")
     assert record.path().name == "progress.json"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    monkeypatch.setenv("DDPM_PROGRESS", "~/mine/progress.json")
+    record.note("posterior")
+    assert (tmp_path / "mine" / "progress.json").exists()
+    tables.write_table("~/table.csv", [{"w": 1.0}])
+    assert tables.read_table("~/table.csv") == [{"w": 1.0}]
+    assert (tmp_path / "table.csv").exists()
+    soft_labels.write_morph("~/films", torch.rand(2, 1, 1, 28, 28), torch.eye(10)[:2])
+    assert (tmp_path / "films" / "morph_light.gif").exists()

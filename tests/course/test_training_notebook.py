@@ -98,6 +98,20 @@ def test_a_watched_training_says_how_far_it_came(monkeypatch, capsys, v_model):
     assert len([key for key in note if key.startswith("w=")]) == 2
 
 
+def test_a_press_before_the_first_step_says_what_to_do(monkeypatch, v_model):
+    monkeypatch.setattr(figures.LiveLoss, "show", lambda self: None)
+    data = TensorDataset(torch.rand(64, 1, 28, 28), torch.arange(64) % 10)
+
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DDPM, "loss", stopped)
+        with pytest.raises(KeyboardInterrupt, match="before the first step; run this cell again"):
+            live_training.train_and_watch(v_model, data, TrainConfig(steps=3))
+    assert live_training.train_and_watch(v_model, data, TrainConfig(steps=3)).step == 3
+
+
 def test_columns_stand_under_their_names(capsys):
     training_pictures.print_columns({"t": torch.tensor([1, 500]), "error": torch.tensor([0.25, 10.0])}, digits=2)
     assert capsys.readouterr().out == "  t   error\n  1    0.25\n500   10.00\n"

@@ -1,5 +1,6 @@
 """Digits: what is in them, and that nothing is ever downloaded that wasn't asked for."""
 
+import gzip
 import hashlib
 import http.client
 import os
@@ -271,3 +272,89 @@ def test_the_embedded_digits_are_part_of_the_real_training_set(embedded):
     full = {(image.numpy().tobytes(), int(label)) for image, label in zip(*train.tensors, strict=True)}
     for part in embedded:
         assert all((image.numpy().tobytes(), int(label)) in full for image, label in zip(*part.tensors, strict=True))
+
+
+# ---------------------------------------------------------------------------- files that were put there by hand
+
+
+def small_file(name):
+    """A small file of this name as MNIST has them: two black digits, or two labels."""
+    images = "images" in name
+    return bytes([0, 0, 8, 3, *([0] * 12)]) + bytes(2 * 784) if images else bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 7])
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    monkeypatch.setattr(data, "FULL_SHA256", {name: hashlib.sha256(small_file(name)).hexdigest() for name in FILES})
+
+
+PLACES = {
+    "packed, where the raw ones belong": lambda name: f"MNIST/raw/{name}.gz",
+    "packed, in root": lambda name: f"{name}.gz",
+    "raw, in root": lambda name: name,
+    "with a dot in the name": lambda name: name.replace("-idx", ".idx"),
+    "packed, with a dot": lambda name: "MNIST/raw/" + name.replace("-idx", ".idx") + ".gz",
+    "some of each": lambda name: f"{name}.gz" if "train" in name else f"MNIST/raw/{name}",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_files_that_were_put_there_by_hand_are_used(place, small_mnist, tmp_path, downloads, capsys):
+    for name in FILES:
+        path = tmp_path / PLACES[place](name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(small_file(name)) if path.suffix == ".gz" else small_file(name))
+    before = sorted(tmp_path.rglob("*"))
+    for source in ("full", "auto"):
+        for part in load_mnist(tmp_path, source):
+            assert part.tensors[0].shape == (2, 1, 28, 28)
+            assert part.tensors[1].tolist() == [3, 7]
+    assert "the full" in capsys.readouterr().out
+    assert downloads == []
+    assert sorted(tmp_path.rglob("*")) == before  # nothing is unpacked to the disk
+
+
+DAMAGED = {
+    "other bytes": gzip.compress(b"other bytes"),
+    "a bomb": gzip.compress(bytes(10**8)),
+    "cut off": gzip.compress(small_file(FILES[0]))[:-9],
+    "a page": b"<!DOCTYPE html>",
+    "empty": b"",
+    "a pointer": b"version https://git-lfs.github.com/spec/v1\n",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_packed_file_is_named(kind, small_mnist, tmp_path, downloads):
+    for name in FILES:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(small_file(name)))
+    bad = tmp_path / f"{FILES[2]}.gz"
+    bad.write_bytes(DAMAGED[kind])
+    with pytest.raises(ValueError, match=re.escape(str(bad))) as error:
+        load_mnist(tmp_path, "full")
+    assert downloads == []
+    if kind == "a page":
+        assert "web page" in str(error.value)
+
+
+def test_auto_says_which_file_is_missing_where_there_are_some(small_mnist, tmp_path, capsys):
+    for name in FILES[:3]:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(small_file(name)))
+    train, _ = load_mnist(tmp_path)
+    assert len(train) == 4500
+    assert FILES[3] in capsys.readouterr().out
+
+
+def test_a_tilde_is_the_home_folder_in_root_and_in_the_environment(small_mnist, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    (tmp_path / "here").mkdir()
+    for name in FILES:
+        (tmp_path / "here" / name).write_bytes(small_file(name))
+    assert len(load_mnist("~/here", "full")[0]) == 2
+    assert len(load_mnist(Path("~/here"), "full")[0]) == 2
+    monkeypatch.setenv("DDPM_DATA", "~/here")
+    assert len(load_mnist(source="full")[0]) == 2
+    monkeypatch.setenv("DDPM_DATA", "~nobody-has-this-name/here")
+    with pytest.raises(ValueError, match="DDPM_DATA"):
+        load_mnist(source="full")

@@ -1,0 +1,114 @@
+"""■ and Ctrl-C while packages are imported: a press waits, then it takes effect, and the import works again."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ddpm_lib.extras import needed_by
+from ddpm_lib.interrupts import undisturbed
+
+
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("context", [undisturbed, lambda: needed_by("load_mnist", "data")])
+def test_a_press_waits_and_then_takes_effect(context):
+    before, reached = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with context():
+            press()
+            press()
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_without_a_press_nothing_happens_and_errors_pass():
+    before = signal.getsignal(signal.SIGINT)
+    with undisturbed():
+        pass
+    with pytest.raises(OSError, match="passes"), undisturbed():
+        raise OSError("passes")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_one_within_the_other_takes_effect_at_the_outer_end():
+    reached = []
+
+    def work():
+        with undisturbed():
+            with undisturbed():
+                press()
+            reached.append("between")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["between"]
+
+
+def test_in_another_thread_nothing_is_changed():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with undisturbed():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_process_that_ignores_presses_goes_on_ignoring_them(handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with undisturbed():
+            assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# What takes seconds to import, and what then must work.
+SLOW = {
+    "the package": ("pass", "import ddpm_lib", "ddpm_lib.DDPM.recommended()"),
+    "the course": ("import ddpm_lib", "from ddpm_lib.course import plots", "plots.Figure().canvas.draw()"),
+    "the first optimizer": (
+        "import torch, ddpm_lib as d; x = torch.utils.data.TensorDataset(torch.rand(8, 1, 28, 28), torch.arange(8)); "
+        "m = d.DDPM(d.UNet(d.UNetConfig((4, 4, 4), 4)), d.NoiseSchedule.cosine(9))",
+        "[*d.train(m, x, d.TrainConfig(steps=1))]",
+        "assert len([*d.train(m, x, d.TrainConfig(steps=2))]) == 2",
+    ),
+}
+CHILD = """
+import signal, threading, time
+{before}
+def press(): time.sleep({wait}); signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+threading.Thread(target=press, daemon=True).start()
+try:
+    {slow}
+    time.sleep(9)
+except KeyboardInterrupt:
+    pass
+{slow}
+{after}
+print("works")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no such signal")
+@pytest.mark.parametrize("wait", [0.3, 0.8])
+@pytest.mark.parametrize("what", SLOW)
+def test_an_import_that_was_pressed_into_works_again(what, wait):
+    before, slow, after = SLOW[what]
+    code = CHILD.format(before=before, slow=slow, after=after, wait=wait)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert run.stdout == "works\n", run.stderr[-2000:]
