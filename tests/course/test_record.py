@@ -59,3 +59,12 @@ def test_off(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
     monkeypatch.delenv("DDPM_PROGRESS")
     assert record.path().name == "progress.json"
+
+
+def test_a_file_of_the_learners_own_may_lie_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    monkeypatch.setenv("DDPM_PROGRESS", "~/mine/progress.json")
+    record.note("rescale")
+    assert (tmp_path / "mine" / "progress.json").exists()
+    assert "rescale" in record.passed()

@@ -18,6 +18,7 @@ ROOT = FOLDER.parent
 # Each room, and those right above it. It may import from these, and from whatever stands above them.
 ROOMS = {
     "guards": set(),
+    "console": set(),
     "extras": set(),
     "files": {"guards"},
     "precision": set(),
@@ -30,7 +31,7 @@ ROOMS = {
     "checkpoint": {"ddpm", "files"},
     "distillation": {"sampling", "training"},
     "data": {"guards", "extras"},
-    "training": {"checkpoint", "data", "precision"},
+    "training": {"checkpoint", "console", "data", "precision"},
     "evaluation": {"ddpm", "files", "precision", "extras"},
     "widgets": {"sampling", "evaluation"},
     "course": {"morph", "distillation", "widgets"},
