@@ -12,6 +12,15 @@ $(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set, got $(TORCH)))
 
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
+# Where nothing can be written into the home folder, as on some servers, Jupyter and matplotlib keep their files in .venv.
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" || echo no),)
+export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/home/config
+export JUPYTER_DATA_DIR := $(CURDIR)/.venv/home/data
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/home/runtime
+export IPYTHONDIR := $(CURDIR)/.venv/home/ipython
+export MPLCONFIGDIR := $(CURDIR)/.venv/home/matplotlib
+endif
+
 .PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
 	notebooks figures screenshots data checkpoint distil classifier bench neighbours sweep variants clean
 
@@ -99,7 +108,8 @@ screenshots: .venv/test
 	DDPM_SCREENSHOTS=figures $(RUN) -m pytest -m browser
 
 data: .venv/course
-	$(RUN) -c "from ddpm_lib import load_mnist; print(*map(len, load_mnist(source='full')), 'digits')"
+	$(RUN) -c "from ddpm_lib import console, load_mnist; \
+		console.command(lambda: print(*map(len, load_mnist(source='full')), 'digits'))()"
 
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
 # bottleneck.

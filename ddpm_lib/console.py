@@ -26,6 +26,8 @@ def command(main: Callable) -> Callable:
     def guarded(*arguments: object, **named: object) -> object:
         with _patient_output():
             try:
+                if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # a tool does so while it imports
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
                 return main(*arguments, **named)
             except KeyboardInterrupt:
                 print("\nstopped by Ctrl-C", file=sys.stderr)

@@ -199,6 +199,19 @@ def _expanded(name: str, value: str | os.PathLike) -> Path:
         raise ValueError(f"{name} must be a path, got {value!r:.60}, whose home folder is not known") from None
 
 
+def torchrun_environment(needed: tuple[str, ...]) -> None:
+    """What torchrun sets in the environment: all of it, whole numbers but for the address, RANK < WORLD_SIZE."""
+    found = {name: os.environ[name] for name in needed if os.environ.get(name)}
+    advice = "start several processes with torchrun, which sets them, and unset them for a single process"
+    if missing := [name for name in needed if name not in found]:
+        raise ValueError(f"{', '.join(found) or needed[0]} is set, but not {', '.join(missing)}: {advice}")
+    for name, value in found.items():
+        if name != "MASTER_ADDR" and not value.isdecimal():
+            raise ValueError(f"{name} must be a whole number, got {value!r:.60}: {advice}")
+    if int(found["RANK"]) >= int(found["WORLD_SIZE"]):
+        raise ValueError(f"RANK must be less than WORLD_SIZE, got {found['RANK']} of {found['WORLD_SIZE']}: {advice}")
+
+
 @guard
 def json_dict(name: str, value: Mapping) -> str:
     """A dict that JSON can hold, as JSON."""

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import before_main  # noqa: F401 (first)
 import class_page
 import execution
 import marks

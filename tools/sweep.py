@@ -37,6 +37,8 @@ from statistics import fmean
 # This must come before torch starts its threads. Processes share the cores; a kernel with one thread is repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import before_main  # noqa: F401 (first)
+import my_notebooks
 import nbformat
 import papermill
 import parameters
@@ -93,6 +95,7 @@ def points(grid: str, full: bool, given: dict[str, str]) -> dict[str, dict]:
     """Name → parameters of every point of a grid. given: other values as texts. Exits where one doesn't fit."""
     data = {"data_source": "full" if has_full_mnist(default_root()) else "embedded"}
     path = SWEEPS / f"{grid}.ipynb"
+    my_notebooks.refuse_unreadable([path])
     known = parameters.defaults(path)
     if unknown := set(given) - known.keys():
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")

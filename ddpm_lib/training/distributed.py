@@ -33,7 +33,7 @@ def process_group() -> Iterator[None]:
         yield
         return
     cuda = torch.cuda.is_available()
-    _whole_environment(("LOCAL_RANK",) if cuda else ())
+    guards.torchrun_environment(("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT") + ("LOCAL_RANK",) * cuda)
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     try:
@@ -46,20 +46,6 @@ def process_group() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
-
-
-def _whole_environment(more: tuple[str, ...]) -> None:
-    """Raise ValueError where only a part of what torchrun sets is there, or where a number in it is none."""
-    needed = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT", *more)
-    found = [name for name in needed if os.environ.get(name)]
-    advice = "start several processes with torchrun, which sets them, and unset them for a single process"
-    if missing := [name for name in needed if name not in found]:
-        raise ValueError(f"{', '.join(found) or needed[0]} is set, but not {', '.join(missing)}: {advice}")
-    for name in needed:
-        if name != "MASTER_ADDR" and not os.environ[name].isdecimal():
-            raise ValueError(f"{name} must be a whole number, got {os.environ[name]!r}: {advice}")
-    if int(os.environ["RANK"]) >= int(os.environ["WORLD_SIZE"]):
-        raise ValueError(f"RANK must be less than WORLD_SIZE, got {os.environ['RANK']}: {advice}")
 
 
 def world_size() -> int:

@@ -18,6 +18,7 @@ from ddpm_lib import (
     UNetConfig,
     guards,
     load_checkpoint,
+    load_mnist,
     read_metadata,
     save_checkpoint,
     student_of,
@@ -465,3 +466,16 @@ def test_a_tilde_is_the_home_folder(tiny_ddpm, tmp_path, monkeypatch):
     assert (tmp_path / "mine.safetensors").exists()
     assert read_metadata("~/mine.safetensors") == {"from": "home"}
     assert load_checkpoint("~/mine.safetensors").schedule.T == tiny_ddpm.schedule.T
+
+
+@pytest.mark.parametrize("call", ["save", "load", "data"])
+def test_a_tilde_and_a_name_that_nobody_has_is_one_sentence_and_no_folder(call, tiny_ddpm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = {
+        "save": lambda path: save_checkpoint(path, tiny_ddpm),
+        "load": load_checkpoint,
+        "data": lambda path: load_mnist(path, source="full"),
+    }
+    with pytest.raises(ValueError, match="unknown name, got '~nobody-is-called-so/x'"):
+        calls[call]("~nobody-is-called-so/x")
+    assert list(tmp_path.iterdir()) == []

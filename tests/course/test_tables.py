@@ -22,6 +22,13 @@ def test_a_float_keeps_six_decimals(tmp_path):
     assert (tmp_path / "table.csv").read_text() == "fid\n0.333333\n"
 
 
+def test_a_table_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # its name on Windows
+    tables.write_table(tmp_path / "mine.csv", [{"w": 1.0}])
+    assert tables.read_table("~/mine.csv") == [{"w": 1.0}]
+
+
 def test_a_table_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         tables.read_table(tmp_path / "nowhere.csv")

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
 # Makes .venv from itself, and notes what pip and the tools are called with. FAIL: pip's exit code for other indexes.
 FAKE_PYTHON = """#!/bin/sh
 case "$1 $2" in
-"-m venv") mkdir -p $3/bin && cp "$0" $3/bin/python ;;
+"-m venv") mkdir -p $3/bin && cp "$0" $3/bin/python && cp "$0" $3/bin/jupyter ;;
+lab*) env | grep -E "^(JUPYTER_|IPYTHONDIR|MPLCONFIGDIR)" | sort >> log ;;
 "-m pip") echo "$*" >> log; case "$*" in *--index-url*) exit ${FAIL:-0} ;; esac ;;
 "-c "*) ;;
 *) echo "$*" >> log ;;
@@ -108,3 +109,20 @@ def test_without_torch_cpu_nothing_else_is_installed_and_later_it_is_refused(mak
     assert (found.returncode, log) == (2, [])
     assert found.stdout.strip() == "TORCH=cpu is for a new .venv: remove the folder .venv first"
     assert "TORCH is cpu or not set, got gpu" in make("course", "TORCH=gpu")[0].stderr
+
+
+@pytest.mark.parametrize("home", ["home", "nowhere", "file"])
+def test_jupyter_keeps_its_files_elsewhere_where_the_home_folder_can_not_be_written(home, make, tmp_path, monkeypatch):
+    python = program(tmp_path / "fake" / "python", FAKE_PYTHON)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "tools").mkdir()
+    shutil.copy(REPOSITORY / "tools" / "overrides.json", tmp_path / "tools")
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    found, log = make("lab", f"PYTHON={python}")
+    assert found.returncode == 0
+    folders = [line.partition("=")[2] for line in log if line.startswith(("JUPYTER_", "IPYTHONDIR", "MPLCONFIGDIR"))]
+    assert len(folders) == (0 if home == "home" else 5)
+    assert all(folder.startswith(str(tmp_path / ".venv" / "home")) for folder in folders)

@@ -53,3 +53,19 @@ def test_a_deleted_copy_comes_again(mine):
     (mine / "02_unet.ipynb").unlink()
     my_notebooks.make(NOTEBOOKS, [], mine)
     assert (mine / "02_unet.ipynb").exists()
+
+
+def test_a_damaged_notebook_is_named_and_the_others_are_copied(tmp_path, capsys):
+    folder = tmp_path / "course"
+    folder.mkdir()
+    good = folder / "02_good.ipynb"
+    good.write_bytes(run_notebooks.find_notebooks(["00"])[0].read_bytes())
+    damaged = folder / "01_damaged.ipynb"
+    damaged.write_text("<html>")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / damaged.name).write_text("my work")
+    my_notebooks.make([damaged, good], [damaged, good], mine)
+    assert "01_damaged.ipynb is no notebook that can be read: NotJSONError" in capsys.readouterr().err
+    assert {path.name for path in mine.iterdir()} == {"01_damaged.ipynb", "02_good.ipynb"}
+    assert (mine / damaged.name).read_text() == "my work"

@@ -284,6 +284,13 @@ def test_a_parameter_that_does_not_fit_is_refused_before_any_point(given, said):
         sweep.points("w_sweep", False, given)
 
 
+def test_a_sweep_whose_notebook_is_damaged_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "w_sweep.ipynb").write_text('{"cells": [')
+    monkeypatch.setattr(sweep, "SWEEPS", tmp_path)
+    with pytest.raises(SystemExit, match=r"w_sweep.ipynb is no notebook that can be read"):
+        sweep.points("w_sweep", False, {})
+
+
 def run_main(monkeypatch, *words):
     monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", *words])
     with pytest.raises(SystemExit) as stopped:
