@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from ddpm_lib import DDPM, load_checkpoint
@@ -81,11 +82,13 @@ def style() -> str:
 
 
 def about(name: str, ddpm: DDPM) -> dict:
-    """What the page has to know of a network: its schedule, and how far it hears w."""
+    """What the page has to know of a network: how far it hears w, and the tables of its schedule (T+1)."""
     if ddpm.prediction != "v":
         raise ValueError(f"the lab's page expects networks that regress v; {name} regresses {ddpm.prediction}")
+    signal, sigma = (level.flatten().tolist() for level in ddpm.schedule.levels(torch.arange(ddpm.schedule.T + 1)))
     log_snr = [None, *ddpm.schedule.log_snr[1:].tolist()]  # it is infinite at t = 0
-    return {"name": name, "T": ddpm.schedule.T, "log_snr": log_snr, "w_max": ddpm.w_max}
+    tables = {"signal": signal, "sigma": sigma, "log_snr": log_snr}
+    return {"name": name, "T": ddpm.schedule.T, "w_max": ddpm.w_max, **tables}
 
 
 def in_base64(data: bytes) -> str:
