@@ -216,7 +216,7 @@ def with_stills(picture: re.Match) -> str:
         url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
         return f'<source media="{media}" srcset="{url}">{tag[0]}'
 
-    film = r'<(?:img|source)\b[^>]*?\bsrc(?:set)?="(data:image/gif;base64,([^"]+)|[^":]+\.gif)"[^>]*>'
+    film = r'<(?:img|source)\b[^>]*?\bsrc(?:set)?="(data:image/gif;base64,([^"]+)|(?!/|[^"]*\.\.)[^":]+\.gif)"[^>]*>'
     markup = re.sub(film, still, picture[0])
     return f"<picture>{markup}</picture>" if markup != picture[0] and picture[0].startswith("<img") else markup
 
@@ -241,8 +241,11 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
             if data := output.get("data"):
                 output.data = for_a_page(data, output.metadata, cell.get("id", ""))
     site.rendered = page
-    page.body = clean(site.exporter.from_notebook_node(notebook)[0]).replace(SCRUBBER, scrubber)
-    page.body = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, page.body)
+    markup, _ = site.exporter.from_notebook_node(notebook)
+    markup = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, markup)
+    page.body = clean(markup).replace(
+        SCRUBBER, scrubber
+    )  # cleaned last: nothing changes it afterwards but the scrubber
 
 
 def for_a_page(data: dict, metadata: dict, name: str) -> dict:
@@ -388,10 +391,9 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     lab = lab_page.parts_or_none(scrubber, frames)
     in_notebook_05 = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
     notebooks = course(site)
-    sweeps = [f"notebooks/sweeps/{path.name}" for path in sorted((REPOSITORY / "notebooks/sweeps").glob("*.ipynb"))]
-    docs = [f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))]
-    last = ("notebooks/glossary.md", "notebooks/teaching.md", *docs, "README.md")
-    more = [site.page(file) for file in (*sweeps, *last)]
+    more = ("notebooks/sweeps/*.ipynb", "notebooks/glossary.md", "notebooks/teaching.md", "docs/*.md", "README.md")
+    files = [file for pattern in more for file in sorted(REPOSITORY.glob(pattern))]
+    order = notebooks + [site.page(file.relative_to(REPOSITORY).as_posix()) for file in files]
     while site.waiting:  # rendering a page may add pages
         page = site.waiting.pop(0)
         try:
@@ -405,7 +407,6 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render("\n\n".join(start))) + scrubber
 
     site.pages["README.md"].title = "The repository"
-    order = notebooks + more
     rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
     index = [[one.name, words(one.title), sections(one)] for one in order + rest]
     scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}

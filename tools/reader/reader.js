@@ -110,7 +110,7 @@
   function enlarging() {
     const dialog = Object.assign(document.createElement("dialog"), { className: "enlarged" });
     const large = document.createElement("img");
-    dialog.append(button("Close", () => dialog.close()), large);
+    dialog.append(button("Close", () => dialog.close()));
     large.addEventListener("click", () => dialog.close());
     document.body.append(dialog);
     for (const image of $$("main img")) {
@@ -119,6 +119,7 @@
       const open = () => {
         if (made.hidden) return;
         Object.assign(large, { src: image.currentSrc, alt: image.alt, width: width() });
+        dialog.append(large);
         dialog.showModal();
       };
       const made = button("Enlarge", open);
