@@ -48,6 +48,15 @@ def film(labels: Sequence[int], frames: int, hold: int, x_T: Tensor, draw: Draw)
     return draw(rows, x_T)[place]
 
 
+def loop(film: Callable, labels: Sequence[int], frames: int, hold: int, seeds: Sequence[int], draw: Draw) -> Tensor:
+    """Films (F, N, 1, 28, 28) side by side, each from the noise of one of N seeds; without the last digit's hold.
+
+    film: as `film` here. labels: the last one is the first again, so that the films have no end.
+    """
+    x_T = [torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack([film(labels, frames, hold, noise, draw) for noise in x_T], dim=1)[:-hold]
+
+
 def noise_between(z_a: Tensor, z_b: Tensor, share: float) -> Tensor:
     """Noise of variance 1 between two noises (B, 1, 28, 28): the mixture, divided by its standard deviation."""
     return ((1 - share) * z_a + share * z_b) / ((1 - share) ** 2 + share**2) ** 0.5
@@ -98,17 +107,6 @@ def read(ddpm: DDPM, rows: Tensor, w: float, x_T: Tensor) -> tuple[Tensor, Tenso
     x = sample(ddpm, rows.repeat_interleave(len(x_T), dim=0), w=w, steps=10, x_T=x_T.repeat(len(rows), 1, 1, 1))
     p = classify(load_classifier(), x)[0].softmax(dim=1)
     return x.view(len(rows), len(x_T), 1, 28, 28), p.view(len(rows), len(x_T), 10)
-
-
-class ChangesItsMind:
-    """A denoiser for `sample` that hears the caller's label down to the time `until`, and the row `then` below it."""
-
-    def __init__(self, ddpm: DDPM, then: Tensor, until: int):
-        self.ddpm, self.schedule, self.then, self.until = ddpm, ddpm.schedule, then, until
-
-    def predict_noise(self, x_t: Tensor, t: Tensor, y: Tensor, w: float = 0.0) -> Tensor:
-        """As in DDPM."""
-        return self.ddpm.predict_noise(x_t, t, y if int(t[0]) > self.until else self.then.expand_as(y), w=w)
 
 
 def grey(x: Tensor) -> float:

@@ -16,7 +16,7 @@ from ddpm_lib.course.checks.n02_unet import conv_parameters, label_rows, listens
 from ddpm_lib.course.checks.n03_training import eps_from_v, label_dropout, loss, training_times, x_0_from_v
 from ddpm_lib.course.checks.n04_guided_sampling import ancestral_step, ddim_step, guided_noise, posterior, reverse_loop
 from ddpm_lib.course.checks.n05_guidance_lab import acting_interval, guidance_push, smallest_w, w_of_scale
-from ddpm_lib.course.checks.n06_morphing import birthday_rows, noise_between, soft_label, whole_morph
+from ddpm_lib.course.checks.n06_morphing import birthday_rows, keep_known, noise_between, soft_label, whole_morph
 from ddpm_lib.course.checks.n07_fast_sampling import second_order_solver, time_steps, weight_at, x_0_middle
 from ddpm_lib.course.checks.n08_measuring_guidance import choose_w, coverage, fid_infinity, inception_score
 from ddpm_lib.course.checks.n09_museum_of_bugs import (
@@ -52,6 +52,7 @@ __all__ = [
     "guided_u",
     "half_noise_time",
     "inception_score",
+    "keep_known",
     "label_dropout",
     "label_rows",
     "listens",

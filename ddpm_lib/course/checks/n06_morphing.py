@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_lib.course import soft_labels
+from ddpm_lib.course import redraw, soft_labels
 from ddpm_lib.course.exercise import Verdict, answer_of, check, judge
 
 CLASS_NUMBERS = "that is the digit whose number lies between: mix the rows, not the class numbers"
@@ -413,3 +413,68 @@ def whole_morph(attempt: Callable) -> Verdict:
     verdict = judge(attempt, film(), [*mistakes, *one_only], cases)
     # One digit alone comes last: many a loop has nothing to say there and stops, which would hide a named mistake.
     return verdict if verdict.status != "passed" else judge(attempt, film(), [], [*cases, one_digit])
+
+
+@check
+def keep_known(attempt: Callable) -> Verdict:
+    """attempt(x_s, x_0, mask, alpha_bar_s, eps) → x_s with the known pixels of x_0 in it, noised to time s.
+
+    x_s, x_0, eps: (B, 1, 28, 28). mask: True where a pixel is missing, (B, 1, 28, 28). alpha_bar_s: number in (0, 1].
+    """
+
+    def noised(x_0: Tensor, bar: float, eps: Tensor) -> Tensor:
+        return bar**0.5 * x_0 + (1 - bar) ** 0.5 * eps
+
+    def kept(known: Callable = noised, merge: Callable = torch.where) -> Callable:
+        """An answer. known(x_0, bar, eps): pixels at time s. merge(mask, x_s, known): both in one picture."""
+        return lambda x_s, x_0, mask, bar, eps: merge(mask, x_s, known(x_0, bar, eps))
+
+    root = "a root is missing: the levels at time s are √ᾱ_s for the picture and √(1 − ᾱ_s) for the noise"
+    swapped = "known and missing pixels are swapped: where mask is True, x_s stays"
+    sum_of_both = "you add the two pictures: a known pixel takes the place of the one in x_s"
+    zero = "where mask is {}, your picture is 0: {}"
+    levels = [
+        (lambda x_0, bar, eps: x_0, "you put in the clean pixels: at time s the network expects noisy ones everywhere"),
+        (lambda x_0, bar, eps: bar**0.5 * x_0, "the noise is missing: add eps at the noise level of time s"),
+        (lambda x_0, bar, eps: bar**0.5 * x_0 + (1 - bar) * eps, root),
+        (lambda x_0, bar, eps: bar * x_0 + (1 - bar) ** 0.5 * eps, root),
+        (lambda x_0, bar, eps: bar * x_0 + (1 - bar) * eps, root),
+        (
+            lambda x_0, bar, eps: bar**0.5 * x_0 + (1 - bar**0.5) * eps,
+            "your noise level is 1 − √ᾱ_s: the squares of the two levels sum to 1, so it is √(1 − ᾱ_s)",
+        ),
+        (
+            lambda x_0, bar, eps: (1 - bar) ** 0.5 * x_0 + bar**0.5 * eps,
+            "the two levels are swapped: √ᾱ_s belongs to the picture, √(1 − ᾱ_s) to the noise",
+        ),
+        (lambda x_0, bar, eps: x_0 + (1 - bar) ** 0.5 * eps, "the picture fades, too: multiply x_0 by √ᾱ_s"),
+        (lambda x_0, bar, eps: bar**0.5 * x_0 + eps, "eps comes in at full strength: multiply it by the noise level"),
+        (
+            lambda x_0, bar, eps: noised(x_0, bar, -eps),
+            "the sign of eps is flipped: the noise is added",
+        ),
+    ]
+    merges = [
+        (lambda mask, x_s, known: torch.where(mask, known, x_s), swapped),
+        (lambda mask, x_s, known: x_s, "that is x_s itself: the known pixels are not put back"),
+        (lambda mask, x_s, known: known, "x_s is lost: keep it where mask is True"),
+        (lambda mask, x_s, known: x_s + known, sum_of_both),
+        (lambda mask, x_s, known: x_s + known * ~mask, sum_of_both),
+        (lambda mask, x_s, known: x_s * mask + known, sum_of_both),
+        (lambda mask, x_s, known: known * ~mask, zero.format(True, "x_s stays there")),
+        (lambda mask, x_s, known: x_s * mask, zero.format(False, "put the known pixels there")),
+    ]
+    mistakes = [(kept(known), diagnosis) for known, diagnosis in levels]
+    mistakes += [(kept(merge=merge), diagnosis) for merge, diagnosis in merges]
+    mistakes += [
+        (kept(known, merges[0][0]), swapped) for known, _ in levels
+    ]  # whoever swaps may make another mistake, too; this one is named first
+    half, spots = redraw.right_half(), torch.rand(3, 1, 28, 28) < 0.5
+    bars = {"on random inputs": (0.2 + 0.6 * float(torch.rand(())), spots), "with half a picture": (0.3, half),
+            "at s = 0": (1.0, spots), "near s = T": (1e-3, half), "where nothing is missing": (0.5, half & ~half),
+            "where all is missing": (0.5, half | ~half)}  # fmt: skip
+    cases = []
+    for name, (bar, mask) in bars.items():
+        x_s, x_0, eps = torch.randn(3, len(mask), 1, 28, 28)
+        cases.append((name, x_s, x_0.clamp(-1, 1), mask, bar, eps))
+    return judge(attempt, redraw.keep_known, mistakes, cases)

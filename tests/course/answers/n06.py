@@ -372,7 +372,62 @@ def once_each(labels):
     return [digit for digit, _ in itertools.groupby(labels)]
 
 
+def known_by_loops(x_s, x_0, hidden, alpha_bar_s, eps):
+    out = np.array(x_s, dtype=np.float64)
+    for place in np.argwhere(~hidden.numpy()):
+        i = tuple(place)
+        out[i] = alpha_bar_s**0.5 * float(x_0[i]) + (1 - alpha_bar_s) ** 0.5 * float(eps[i])
+    return out
+
+
+def known_by_index(x_s, x_0, hidden, alpha_bar_s, eps):
+    out = x_s.clone()
+    out[~hidden] = (math.sqrt(alpha_bar_s) * x_0 + math.sqrt(1 - alpha_bar_s) * eps)[~hidden]
+    return out
+
+
+def known_by_product(x_s, x_0, hidden, alpha_bar_s, eps):
+    m = hidden.float()
+    return m * x_s + (1 - m) * (alpha_bar_s**0.5 * x_0 + (1 - alpha_bar_s) ** 0.5 * eps)
+
+
+def known_by_snr(x_s, x_0, hidden, alpha_bar_s, eps):
+    noise_level = torch.tensor(1 - alpha_bar_s).sqrt()
+    signal_level = (1 - noise_level.square()).sqrt()
+    return x_s.masked_fill(~hidden, 0) + (signal_level * x_0 + noise_level * eps).masked_fill(hidden, 0)
+
+
+def known_in_place(x_s, x_0, hidden, alpha_bar_s, eps):
+    x_s[~hidden] = (alpha_bar_s**0.5 * x_0 + (1 - alpha_bar_s) ** 0.5 * eps)[~hidden]
+    return x_s
+
+
+def known_with_own_noise(x_s, x_0, hidden, alpha_bar_s, eps):
+    return torch.where(hidden, x_s, alpha_bar_s**0.5 * x_0 + (1 - alpha_bar_s) ** 0.5 * torch.randn_like(x_0))
+
+
+def keeping(noised=None, merge=None):
+    """An answer. noised(x_0, a, eps): the known pixels at ᾱ_s = a. merge(hidden, x_s, known): both in one picture."""
+    noised = noised or (lambda x_0, a, eps: a**0.5 * x_0 + (1 - a) ** 0.5 * eps)
+    merge = merge or torch.where
+    return lambda x_s, x_0, hidden, a, eps: merge(hidden, x_s, noised(x_0, a, eps))
+
+
+def known_printed(x_s, x_0, hidden, alpha_bar_s, eps):
+    print(keeping()(x_s, x_0, hidden, alpha_bar_s, eps).mean())
+
+
 RIGHT = {
+    "keep_known": [
+        keeping(),
+        known_by_loops,
+        known_by_index,
+        known_by_product,
+        known_by_snr,
+        lambda x_s, x_0, hidden, a, eps: np.where(hidden, x_s, np.sqrt(a) * x_0.numpy() + np.sqrt(1 - a) * eps.numpy()),
+        lambda x_s, x_0, hidden, a, eps: keeping()(*(v.double() for v in (x_s, x_0)), hidden, a, eps.double()),
+        lambda x_s, x_0, hidden, a, eps: keeping()(x_s, x_0, hidden, a, eps).tolist(),
+    ],
     "soft_label": [
         added,
         lambda a, b, share: (1 - share) * torch.eye(10)[a] + share * torch.eye(10)[b],
@@ -412,6 +467,33 @@ RIGHT = {
 }  # fmt: skip
 
 WRONG = {
+    "keep_known": [
+        (keeping(merge=lambda h, x, k: torch.where(h, k, x)), "swapped"),
+        (keeping(merge=lambda h, x, k: torch.where(~h, x, k)), "swapped"),
+        (keeping(lambda x_0, a, eps: x_0), "clean"),
+        (keeping(lambda x_0, a, eps: a**0.5 * x_0), "noise is missing"),
+        (keeping(lambda x_0, a, eps: a**0.5 * x_0 + (1 - a) * eps), "root"),
+        (keeping(lambda x_0, a, eps: a * x_0 + (1 - a) ** 0.5 * eps), "root"),
+        (keeping(lambda x_0, a, eps: a * x_0 + (1 - a) * eps), "root"),
+        (keeping(lambda x_0, a, eps: a**0.5 * x_0 + (1 - a**0.5) * eps), "1 − √ᾱ"),
+        (keeping(lambda x_0, a, eps: (1 - a) ** 0.5 * x_0 + a**0.5 * eps), "levels are swapped"),
+        (keeping(lambda x_0, a, eps: x_0 + (1 - a) ** 0.5 * eps), "√ᾱ"),
+        (keeping(lambda x_0, a, eps: a**0.5 * x_0 + eps), "noise level"),
+        (keeping(lambda x_0, a, eps: a**0.5 * x_0 + a * eps), None),
+        (keeping(merge=lambda h, x, k: x), "x_s itself"),
+        (keeping(merge=lambda h, x, k: k), "x_s is lost"),
+        (keeping(merge=lambda h, x, k: x + k), "add"),
+        (keeping(merge=lambda h, x, k: x + k * ~h), "add"),
+        (keeping(merge=lambda h, x, k: (x + k) / 2), None),
+        (keeping(merge=lambda h, x, k: k * ~h), "0"),
+        (keeping(merge=lambda h, x, k: x * h), "0"),
+        (keeping(merge=lambda h, x, k: x[h]), "shape"),
+        (keeping(merge=lambda h, x, k: (1 - h) * k + h * x), "Subtraction"),
+        (known_in_place, "in place"),
+        (known_with_own_noise, "random numbers"),
+        (known_printed, "`return`"),
+        (no_return, "`return`"),
+    ],
     "soft_label": [
         (lambda a, b, share: added(b, a, share), "shares are swapped"),
         (lambda a, b, share: (1 - share) * a + share * b, "class numbers"),
