@@ -99,7 +99,7 @@ def scripts() -> list[str]:
     """What the page runs: the site's script, the scrubber as a function, the lab."""
     reader, scrubber = ((READER / name).read_text(encoding="utf-8") for name in ("reader.js", "scrubber.js"))
     body = re.search(r'(?s)addEventListener\("DOMContentLoaded", \(\) => \{\n(.*)\}\);', scrubber)[1]
-    return [reader, f'function startScrubber() {{\n{body}}}\n{joined(READER / "lab")}']
+    return [reader, f"function startScrubber() {{\n{body}}}\n{joined(READER / 'lab')}"]
 
 
 def joined(folder: Path) -> str:
@@ -131,7 +131,12 @@ def node_modules() -> Path:
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries=1"]
         try:
             ended = npm(
-                ["ci", *options], return_completed_process=True, cwd=NPM, timeout=60 * MINUTES, capture_output=True, text=True
+                ["ci", *options],
+                return_completed_process=True,
+                cwd=NPM,
+                timeout=60 * MINUTES,
+                capture_output=True,
+                text=True,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise LeftOut(f"npm could not fetch onnxruntime-web ({type(error).__name__})") from error

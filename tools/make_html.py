@@ -426,7 +426,9 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
     if lab:
-        (folder / "lab.html").write_text(templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8")
+        (folder / "lab.html").write_text(
+            templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8"
+        )
     frames.save(folder / "scrubber.png", optimize=True, transparency=32)
     shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))
