@@ -12,9 +12,11 @@ import export_onnx
 import jinja2
 import lab_page
 import make_html
+import nbformat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_html import TEXTS, contrast
 
 from ddpm_lib import edit, inpaint, load_checkpoint, sample, sampling
@@ -29,7 +31,7 @@ ONE_CALL = 32  # milliseconds that the student takes for ten digits where nothin
 
 @pytest.fixture(scope="module")
 def parts():
-    frames = make_html.Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
+    frames = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
     scrubber = make_html.scrubber_html([f"caption {w}" for w in make_html.WEIGHTS], templates())
     return lab_page.parts(scrubber, frames)
 
@@ -324,7 +326,8 @@ def test_the_row_over_w_keeps_its_columns_while_the_first_follows(lab):
 
     def column(i):
         return lab.evaluate(
-            "i => { const from = document.querySelector('.stage canvas'); const to = new OffscreenCanvas(120, from.height);"
+            "i => { const from = document.querySelector('.stage canvas');"
+            "const to = new OffscreenCanvas(120, from.height);"
             "const c = to.getContext('2d'); c.drawImage(from, -120 * i, 0);"
             "return [...c.getImageData(0, 0, 120, from.height).data].filter((_, k) => k % 4 === 0) }",
             i,
@@ -537,8 +540,8 @@ def test_every_control_has_a_name_and_a_focus_that_is_seen(lab):
         name, ring = lab.evaluate("""() => {
             const one = document.activeElement;
             if (one === document.body) return ["", "end"];
-            const named = one.getAttribute("aria-label") || [...(one.labels ?? [])].map(label => label.textContent).join()
-                || one.textContent;
+            const labels = [...(one.labels ?? [])].map(label => label.textContent).join();
+            const named = one.getAttribute("aria-label") || labels || one.textContent;
             const shows = one.closest(".views") ? one.nextElementSibling : one;
             return [named.trim() || one.outerHTML.slice(0, 200), getComputedStyle(shows).outlineStyle];
         }""")
@@ -581,7 +584,8 @@ def test_where_the_networks_cant_run_the_scrubber_is_shown(open_lab, script, why
 
 def test_a_worker_that_dies_later_is_seen_to_be_dead(open_lab):
     page = open_lab(
-        script="const W = Worker; globalThis.Worker = class extends W { constructor(...a) { super(...a); globalThis.worker = this } }"
+        script="""const W = Worker;
+            globalThis.Worker = class extends W { constructor(a) { super(a); globalThis.worker = this; } };"""
     )
     page.evaluate("worker.dispatchEvent(new ErrorEvent('error', { message: 'out of memory', cancelable: true }))")
     page.wait_for_selector("figure.scrubber")
@@ -655,6 +659,73 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
     for name, value in measured.items():
         assert value <= TARGETS[name] * slow, name
     assert len(strokes) == 5
+
+
+# ---------------------------------------------------------------------------- in the site
+
+
+@pytest.fixture
+def small_site(parts, tmp_path, monkeypatch):
+    """small_site(parts): a site of one notebook with a lab in it, with the lab's page or, for None, without."""
+
+    def build(parts):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Notebook 05")])
+        told = {"text/plain": "GuidanceLab: run this cell"}
+        output = nbformat.v4.new_output("execute_result", told, execution_count=1)
+        notebook.cells.append(nbformat.v4.new_code_cell("lab", outputs=[output]))
+        files = {
+            "README.md": "# A course",
+            "pyproject.toml": "[project]",
+            "notebooks/05.ipynb": nbformat.writes(notebook),
+        }
+        for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        picture = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
+        captions = [f"caption {w}" for w in make_html.WEIGHTS]
+        monkeypatch.setattr(make_html, "REPOSITORY", tmp_path)
+        monkeypatch.setattr(make_html, "scrubber_frames", lambda: (picture, captions))
+        monkeypatch.setattr(lab_page, "parts_or_none", lambda *_: parts)
+        make_html.build(tmp_path / "site")
+        return tmp_path / "site"
+
+    return build
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_lab_stands_in_its_notebook_as_high_as_it_is(small_site, parts, browser, theme):
+    site = small_site(parts)
+    page = browser.new_page(viewport=WIDE, color_scheme=theme)
+    trouble = []
+    page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
+    page.on("request", lambda sent: sent.url.startswith(("file:", "blob:", "data:")) or trouble.append(sent.url))
+    page.goto((site / "05.html").as_uri())
+    assert page.locator("header").get_by_role("link", name="Lab").get_attribute("href") == "lab.html"
+    assert page.locator("figure.scrubber").count() == 0
+    frame = page.frame_locator(".lab-frame iframe")
+    page.locator(".lab-frame").scroll_into_view_if_needed()
+    frame.locator("#lab[data-shows^='teacher 8 ']").wait_for(timeout=60_000)
+    heights = {}
+    for view in ("grid", "mix"):
+        frame.locator(f"input[name=view][value={view}]").check(force=True)
+        page.wait_for_timeout(500)
+        heights[view] = page.locator(".lab-frame iframe").bounding_box()["height"]
+        assert abs(heights[view] - frame.locator("#lab").bounding_box()["height"]) < 4
+    assert heights["mix"] > heights["grid"]
+    assert not frame.locator("#pad").is_visible()
+    assert not frame.locator("header").is_visible()
+    assert frame.get_by_role("link", name="a page of their own").is_visible()
+    assert "lab.html" in (site / "index.html").read_text(encoding="utf-8")
+    page.close()
+    assert trouble == []
+
+
+def test_without_the_lab_its_notebook_has_the_scrubber_and_nothing_links_there(small_site):
+    site = small_site(None)
+    assert not (site / "lab.html").exists()
+    for file in site.glob("*.html"):
+        assert "lab.html" not in file.read_text(encoding="utf-8"), file.name
+    assert 'class="scrubber"' in (site / "05.html").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------- how it is made
