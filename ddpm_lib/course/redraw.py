@@ -14,21 +14,22 @@ from torch import Tensor
 from ddpm_lib.data import load_mnist
 from ddpm_lib.evaluation import classify, load_classifier
 
-SIZE, SHARPER = 28, 10  # a drawing is made ten times as large, and its pixels are means of a hundred: soft edges
+SIZE, WIDTH = 28, 2.4  # of a picture, and of a line in it, in pixels
+SHARPER = 10  # a drawing is made ten times as large, and its pixels are means of a hundred: soft edges
 
 
 def real_digits(digit: int, n: int) -> Tensor:
-    """The first n digits of a kind among those held out from training, (n, 1, 28, 28)."""
+    """The first n test digits of a kind, (n, 1, 28, 28)."""
     images, labels = load_mnist(source="embedded")[1].tensors
     return images[labels == digit][:n]
 
 
 def some_of_each(n: int) -> tuple[Tensor, Tensor]:
-    """The first n held-out digits of each kind, in order: images (10·n, 1, 28, 28) and labels (10·n,)."""
+    """The first n test digits of each kind, in order: images (10·n, 1, 28, 28) and labels (10·n,)."""
     return torch.cat([real_digits(digit, n) for digit in range(10)]), torch.arange(10).repeat_interleave(n)
 
 
-def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = 2.4) -> Tensor:
+def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = WIDTH) -> Tensor:
     """A drawing (1, 1, 28, 28) of lines through points (right, down), in pixels from the upper left corner."""
     image = Image.new("L", (SIZE * SHARPER, SIZE * SHARPER))
     pen, radius = ImageDraw.Draw(image), width * SHARPER / 2

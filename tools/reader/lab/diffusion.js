@@ -42,11 +42,9 @@ export function repeat(row, times) {
 
 // ---- the noise schedule
 
-// Signal and noise level at t: √ᾱ_t and √(1−ᾱ_t), where ᾱ = sigmoid(log-SNR).
+// Signal and noise level at t: √ᾱ_t and √(1−ᾱ_t), from the tables that Python wrote into the page.
 export function levels(model, t) {
-  if (t === 0) return [1, 0];
-  const logSNR = model.log_snr[t];
-  return [Math.sqrt(1 / (1 + Math.exp(-logSNR))), Math.sqrt(1 / (1 + Math.exp(logSNR)))];
+  return [model.signal[t], model.sigma[t]];
 }
 
 // x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε
@@ -64,25 +62,32 @@ export function timeSteps(t_start, steps) {
 
 // x̂_0, clipped to [−1, 1], guided by w: a number, or one for each image. tick() may throw, which ends the drawing.
 //
-// The networks regress v = √ᾱ·ε − √(1−ᾱ)·x_0, so that x̂_0 = √ᾱ·x_t − √(1−ᾱ)·v. Guidance is written with ε:
-// ε̂ = (1+w)·ε(y) − w·ε(∅). The two weights have sum 1 and ε follows from v along a straight line, so the same holds for v.
+// The networks regress v = √ᾱ·ε − √(1−ᾱ)·x_0, so that ε = √ᾱ·v + √(1−ᾱ)·x_t. Guidance is ε̂ = (1+w)·ε(y) − w·ε(∅).
+// JavaScript computes with 64 bits, Python's tensors have 32: `round` makes them agree. At t = T this is seen, as √ᾱ is
+// 0.00005 there, and what is lost in the last digit of ε̂ is divided by it.
 export async function predictX0(model, x_t, t, y, w, tick) {
+  const round = Math.fround;
+  const [signal, sigma] = levels(model, t);
   const B = x_t.length / PIXELS;
   const each = typeof w === "number" ? new Float32Array(B).fill(w) : w;
-  const told = { x_t, t_over_T: new Float32Array(B).fill(t / model.T), y };
-  let v;
+  const one = round(round(signal * signal) + round(sigma * sigma)); // but for rounding
+  const epsOf = async (told) => {
+    const v = await model.call({ x_t, t_over_T: new Float32Array(B).fill(t / model.T), ...told }, tick);
+    return v.map((v, i) => round(round(signal * v) + round(sigma * x_t[i])) / one);
+  };
+  let eps;
   if (model.w_max) {
     // The student hears w itself, as far as it learned it.
-    v = await model.call({ ...told, w: each.map((w) => Math.min(Math.max(w, -1), model.w_max)) }, tick);
+    eps = await epsOf({ y, w: each.map((w) => Math.min(Math.max(w, -1), model.w_max)) });
   } else if (each.every((w) => w === 0)) {
-    v = await model.call(told, tick);
+    eps = await epsOf({ y });
   } else {
-    const v_y = await model.call(told, tick);
-    const v_null = await model.call({ ...told, y: new Float32Array(y.length) }, tick);
-    v = v_y.map((a, i) => (1 + each[(i / PIXELS) | 0]) * a - each[(i / PIXELS) | 0] * v_null[i]);
+    const none = new Float32Array(y.length);
+    const [eps_y, eps_null] = [await epsOf({ y }), await epsOf({ y: none })];
+    const guided = (w, i) => round(round(1 + w) * eps_y[i]) - round(w * eps_null[i]);
+    eps = eps_y.map((_, i) => guided(each[Math.floor(i / PIXELS)], i));
   }
-  const [signal, sigma] = levels(model, t);
-  return v.map((v, i) => Math.min(Math.max(signal * x_t[i] - sigma * v, -1), 1));
+  return eps.map((eps, i) => Math.min(Math.max(round(x_t[i] - round(sigma * eps)) / signal, -1), 1));
 }
 
 // ---- steps from t to s

@@ -1,6 +1,6 @@
 // Start the lab and the pad; where the networks can't run, show digits that were drawn before (the scrubber).
 import { edit, inpaint } from "./editing.js";
-import { sample } from "./diffusion.js";
+import { gaussian, sample } from "./diffusion.js";
 import { showNoise, startLab } from "./lab.js";
 import { startNetworks } from "./network.js";
 import { startPad } from "./pad.js";
@@ -30,7 +30,7 @@ async function start() {
   startLab(models, failed);
   startPad(models, failed);
   // For tests, and for you in the browser's console: lab.sample(lab.models.teacher, y, w, {x_T, steps: 8}).
-  window.lab = { models, sample, edit, inpaint };
+  window.lab = { models, gaussian, sample, edit, inpaint };
 }
 
 start().catch(failed);
