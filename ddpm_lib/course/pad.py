@@ -37,8 +37,9 @@ class Pad(ipywidgets.VBox):
         for control in (self.label, self.t):
             control.observe(lambda change: self.finish(), names="value")
         self.empty.on_click(self._clear)
-        pictures = ipywidgets.HBox([self.canvas or self.drawn, self.finished])
-        super().__init__([pictures, ipywidgets.HBox([self.label, self.t, self.empty])])
+        rows = [self.canvas or self.drawn, self.finished], [self.label, self.t, self.empty]
+        # In a narrow window the parts of a row stand below each other.
+        super().__init__([ipywidgets.HBox(row, layout={"flex_flow": "row wrap", "grid_gap": "8px"}) for row in rows])
         self.finish()
 
     def __repr__(self) -> str:
@@ -102,8 +103,6 @@ class Pad(ipywidgets.VBox):
 
 def _png(image: Tensor) -> bytes:
     """A picture (1, 1, 28, 28) in [0, 1] as PNG."""
-    file = io.BytesIO()
-    Image.fromarray((image[0, 0] * 255).round().byte().numpy()).resize((SHOWN, SHOWN), Image.Resampling.NEAREST).save(
-        file, "PNG"
-    )
+    file, pixels = io.BytesIO(), (image[0, 0] * 255).round().byte().numpy()
+    Image.fromarray(pixels).resize((SHOWN, SHOWN), Image.Resampling.NEAREST).save(file, "PNG")
     return file.getvalue()
