@@ -1,7 +1,8 @@
 // The page's two networks: unpacked from the page itself, run by worker.js.
 import { PIXELS } from "./diffusion.js";
 
-const AT_ONCE = 10; // images in one call: the worker looks for a newer wish after each
+// Images in one call. Between two calls the teacher gives way to a newer wish, so its calls are short.
+const AT_ONCE = { teacher: 5, student: 10 };
 
 // The bytes of <script id="…">, which holds base64 of a gzip file.
 async function unpack(id) {
@@ -47,9 +48,9 @@ export async function startNetworks(about, failed) {
     return async (told, tick) => {
       const B = told.t_over_T.length;
       const out = new Float32Array(B * PIXELS);
-      for (let from = 0; from < B; from += AT_ONCE) {
+      for (let from = 0; from < B; from += AT_ONCE[name]) {
         tick();
-        const to = Math.min(B, from + AT_ONCE);
+        const to = Math.min(B, from + AT_ONCE[name]);
         const part = Object.entries(told).map(([key, all]) => {
           const each = all.length / B;
           return [key, all.slice(from * each, to * each)];
