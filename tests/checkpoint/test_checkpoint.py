@@ -476,6 +476,6 @@ def test_a_tilde_and_a_name_that_nobody_has_is_one_sentence_and_no_folder(call, 
         "load": load_checkpoint,
         "data": lambda path: load_mnist(path, source="full"),
     }
-    with pytest.raises(ValueError, match="unknown name, got '~nobody-is-called-so/x'"):
+    with pytest.raises(ValueError, match="got '~nobody-is-called-so/x', whose home folder is not known"):
         calls[call]("~nobody-is-called-so/x")
     assert list(tmp_path.iterdir()) == []

@@ -373,7 +373,7 @@ def once_each(labels):
 
 
 def known_by_loops(x_s, x_0, hidden, alpha_bar_s, eps):
-    out = np.array(x_s, dtype=np.float64)
+    out = x_s.numpy().astype(np.float64)
     for place in np.argwhere(~hidden.numpy()):
         i = tuple(place)
         out[i] = alpha_bar_s**0.5 * float(x_0[i]) + (1 - alpha_bar_s) ** 0.5 * float(eps[i])

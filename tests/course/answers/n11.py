@@ -231,7 +231,7 @@ def renoise_in_place(schedule, x_t, x_0_hat, t, s, z):
 RIGHT = {
     "two_step_target": [by_the_equation, over_sigma_t, in_float64, as_a_mean_of_both, in_numpy, picture_by_picture],
     "loss_weight": [by_the_snr, root_then_square, through_both_shares, weight_in_numpy, weight_of_each],
-    "renoise_step": [by_add_noise, by_levels, by_alpha_bar, renoise_in_numpy, renoise_one_by_one],
+    "renoise_step": [by_levels, by_alpha_bar, renoise_in_numpy, renoise_one_by_one],
 }
 WRONG = {
     "two_step_target": [
@@ -271,6 +271,7 @@ WRONG = {
         (no_return, "`return`"),
     ],
     "renoise_step": [
+        (by_add_noise, "t must lie in 1…500, got 0"),  # it can't make the last step
         (from_levels(lambda x, x_0, z, a, b, c, d: a * x_0 + b * z), "time t"),
         (from_levels(lambda x, x_0, z, a, b, c, d: c * x_0 + d * (x - a * x_0) / b), "DDIM"),
         (from_levels(lambda x, x_0, z, a, b, c, d: c * x + d * z), "x_t"),
