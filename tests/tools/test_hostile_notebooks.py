@@ -133,6 +133,7 @@ def site(tmp_path_factory):
     frame = Image.new("P", (300, 150 * len(make_html.WEIGHTS)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make_html, "REPOSITORY", course)
+        patch.setattr(make_html.lab_page, "parts_or_none", lambda *_: None)  # the lab holds nothing of a notebook
         patch.setattr(make_html, "scrubber_frames", lambda: (frame, ["caption"] * len(make_html.WEIGHTS)))
         with pytest.warns(UserWarning, match="No lexer found"):  # for a language with such a name
             make_html.build(course / "site")

@@ -252,7 +252,7 @@ def test_bad_options_are_refused_by_name_before_any_work(options, what, capsys, 
     [
         ("file/out", "--out can't be written: .*file/out: (Not a directory|File exists)"),
         ("folder", "folder is no file"),
-        ("~nobody-is-called-so/out", "unknown name"),
+        ("~nobody-is-called-so/out", "home folder is not known"),
         ("x" * 250, "--out can't be written: .*File name too long"),
         pytest.param(
             "/dev/null", "/dev/null is no file", marks=pytest.mark.skipif(os.name != "posix", reason="a device")
