@@ -136,6 +136,9 @@ def test_the_command_line_trains_in_two_processes_and_writes_one_checkpoint(tmp_
     path = tmp_path / "not" / "there" / "mine.safetensors"
     options = ["--steps", "4", "--batch-size", "4", "--data", "embedded", "--out", str(path)]
     done = torchrun("-m", "ddpm_lib.training", *options)
+    # About once in 45 runs a process of torch 2.14 aborts at its end, after its work; why isn't known.
+    if "terminate called without an active exception" in done.stderr:
+        done = torchrun("-m", "ddpm_lib.training", *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("'steps': 4") == 1
     assert os.listdir(path.parent) == [path.name]
