@@ -252,7 +252,7 @@ def say_number(x: float) -> str:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels (H, W, 2) uint8, grey and opacity, as a PNG file."""
+    """Pixels uint8, (H, W, 2) grey and opacity or (H, W) grey, as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="png", compress_level=1)
     return file.getvalue()

@@ -174,3 +174,11 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("tried in bulk")
     for outcome, count in sorted(counts.items()):
         terminalreporter.write_line(f"{count:>6,} {outcome}")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    browser_type, options = chromium
+    browser = browser_type.launch(**options)
+    yield browser
+    browser.close()

@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from ddpm_lib import DDPM, load_checkpoint
+from ddpm_lib import DDPM, load_checkpoint, widgets
 
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 NPM = REPOSITORY / "build" / "npm"
 MINUTES = 5  # for npm
 MODULES = ["words", "diffusion", "editing", "picture", "artist", "network", "lab", "pad", "main"]  # imports go left
-VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "mix": "mix digits"}
+VIEWS = {key: widgets.VIEWS[key] for key in ("grid", "row", "film", "mix")}
 FORGET = 250  # t to which the pad noises a drawing at first
 
 

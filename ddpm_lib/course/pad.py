@@ -5,17 +5,16 @@ and time can still be changed.
 """
 
 import importlib.util
-import io
 from collections.abc import Callable, Sequence
 
 import ipywidgets
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ddpm_lib.course import redraw
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.editing import edit
+from ddpm_lib.widgets import png
 
 SHOWN = 280  # width of both pictures on the screen
 
@@ -103,6 +102,5 @@ class Pad(ipywidgets.VBox):
 
 def _png(image: Tensor) -> bytes:
     """A picture (1, 1, 28, 28) in [0, 1] as PNG."""
-    file, pixels = io.BytesIO(), (image[0, 0] * 255).round().byte().numpy()
-    Image.fromarray(pixels).resize((SHOWN, SHOWN), Image.Resampling.NEAREST).save(file, "PNG")
-    return file.getvalue()
+    pixels, larger = (image[0, 0] * 255).round().byte(), SHOWN // redraw.SIZE
+    return png(pixels.repeat_interleave(larger, 0).repeat_interleave(larger, 1).numpy())

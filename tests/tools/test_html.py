@@ -67,14 +67,6 @@ def url(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser(chromium):
-    browser_type, options = chromium
-    browser = browser_type.launch(**options)
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def visit(browser, url):
     """visit(name, viewport, theme): that page, loaded; at the end nothing has gone wrong on it, or left the machine."""

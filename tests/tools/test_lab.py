@@ -50,14 +50,6 @@ def templates():
     return made
 
 
-@pytest.fixture(scope="module")
-def browser(chromium):
-    browser_type, options = chromium
-    browser = browser_type.launch(**options)
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def open_lab(browser, lab_file):
     """open_lab(viewport, theme, script, ready): the page, ready; at the end nothing has gone wrong or left the page."""
@@ -313,14 +305,19 @@ def test_the_views_have_the_names_of_jupyterlabs_lab(lab):
         assert VIEWS[key] == name
 
 
+def wait_until_said(lab, text):
+    """Wait for the caption, half a minute at most; what the test asserts next fails where it never came."""
+    for _ in range(600):
+        if text in lab.locator("#said").inner_text():
+            break
+        lab.wait_for_timeout(50)
+
+
 def test_the_row_over_w_keeps_its_columns_while_the_first_follows(lab):
     lab.select_option("#digit", "4")
     choose(lab, "view", "row")
     shown(lab, model="teacher", view="row", digit="4")
-    for _ in range(600):
-        if "Each row starts from one noise" in lab.locator("#said").inner_text():
-            break
-        lab.wait_for_timeout(50)
+    wait_until_said(lab, "Each row starts from one noise")
     columns = [one.inner_text() for one in lab.locator(".columns-of-it span").all()]
     assert columns == ["▸ 1", "−1", "0", "1", "2", "4", "8"]
 
@@ -347,10 +344,7 @@ def test_the_film_begins_with_noise_and_ends_with_the_digit(lab):
     lab.select_option("#digit", "7")
     choose(lab, "view", "film")
     shown(lab, model="teacher", view="film", digit="7")
-    for _ in range(600):
-        if "From noise to a digit" in lab.locator("#said").inner_text():
-            break
-        lab.wait_for_timeout(50)
+    wait_until_said(lab, "From noise to a digit")
     assert [one.inner_text() for one in lab.locator(".columns-of-it span").all()] == [
         "500", "438", "375", "313", "250", "188", "125", "63", "0",
     ]  # fmt: skip
