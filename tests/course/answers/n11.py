@@ -217,6 +217,11 @@ def renoise_one_by_one(schedule, x_t, x_0_hat, t, s, z):
     return torch.stack(out)
 
 
+def by_the_roots(schedule, x_t, x_0_hat, t, s, z):
+    bars = schedule.alpha_bar.index_select(0, s)
+    return torch.einsum("b,bchw->bchw", bars.sqrt(), x_0_hat) + torch.einsum("b,bchw->bchw", (1 - bars).sqrt(), z)
+
+
 def from_levels(form):
     """An answer from a formula in x_t, x̂_0, z and the levels at t and s."""
     return lambda schedule, x_t, x_0_hat, t, s, z: form(x_t, x_0_hat, z, *schedule.levels(t), *schedule.levels(s))
@@ -231,7 +236,7 @@ def renoise_in_place(schedule, x_t, x_0_hat, t, s, z):
 RIGHT = {
     "two_step_target": [by_the_equation, over_sigma_t, in_float64, as_a_mean_of_both, in_numpy, picture_by_picture],
     "loss_weight": [by_the_snr, root_then_square, through_both_shares, weight_in_numpy, weight_of_each],
-    "renoise_step": [by_levels, by_alpha_bar, renoise_in_numpy, renoise_one_by_one],
+    "renoise_step": [by_levels, by_alpha_bar, renoise_in_numpy, renoise_one_by_one, by_the_roots],
 }
 WRONG = {
     "two_step_target": [
