@@ -38,7 +38,7 @@ help:
 	@echo "make figures     the README's pictures, from the stored notebooks; its animations, from a run of 06"
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
-	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
+	@echo "make checkpoint  train the weights that ship (2.5 hours, full MNIST); make classifier: the judge of evaluate()"
 	@echo "make distil      distil them into the student that ships (45 minutes, full MNIST)"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: 15, stored)"
@@ -118,6 +118,7 @@ checkpoint: .venv/course
 		-p batch_size 64 -p widths "[16, 32, 96]" -p samples 2000 \
 		-p checkpoint_path ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
+	$(RUN) tools/refine.py
 
 # The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
 distil: .venv/course
