@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from commit import commit
+from distil import N, scores
 from tqdm import tqdm
 
 from ddpm_lib import TrainConfig, console, describe_machine, load_checkpoint, load_mnist, save_checkpoint, train
@@ -44,7 +45,9 @@ def main() -> None:
         bar = tqdm(records, file=sys.stdout, mininterval=20)
         for record in bar:
             bar.set_description(f"round {number}, {record.seconds:.0f} s, loss {record.loss:.4f}", refresh=False)
-    save_checkpoint(arguments.out, ddpm, before | {"refined": refined})
+    save_checkpoint(arguments.out, ddpm, before | {"refined": refined})  # before the scores, which take minutes
+    found = {f"w={w}, 10 DDIM steps, {N} samples": scores(ddpm, w, 10, "ddim") for w in (0, 1)}  # in the places of 03's
+    save_checkpoint(arguments.out, ddpm, before | found | {"refined": refined})
 
 
 if __name__ == "__main__":
