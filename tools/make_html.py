@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import hosted
 import jinja2
 import lab_page
 import math_core
@@ -231,6 +232,7 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
         if path.suffix != ".md":
             text = f"# {page.source}\n\n~~~~~{path.suffix[1:] or 'text'}\n{text}\n~~~~~"
         notebook = new_notebook(cells=[new_markdown_cell(text)])
+    notebook.cells = [cell for cell in notebook.cells if "hosted" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page has other links to previous and next
             lines = cell.source.split("\n")
@@ -373,9 +375,8 @@ def sections(page: Page) -> list[tuple[str, str, str]]:
 
 def addresses() -> dict[str, str]:
     """github: OWNER/NAME, address: that of the published site; from [project.urls], "" where that doesn't say."""
-    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
-    github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
-    return {"github": github[1] if github else "", "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
+    urls = hosted.project_urls(REPOSITORY)
+    return {"github": hosted.github(urls), "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:

@@ -259,6 +259,7 @@ def test_a_notebook_can_be_downloaded_as_it_is_stored(path, site, soups):
     link = soups[f"{path.stem}.html"].select_one("a[download]")
     assert (site / link["href"]).read_bytes() == path.read_bytes()
     assert not soups[f"{path.stem}.html"].select("a[href*=colab], a[href*=mybinder]"), "no address is set"
+    assert 'find_spec("ddpm_lib")' not in soups[f"{path.stem}.html"].text, "the cell for hosted notebooks is left out"
 
 
 def test_only_the_pages_own_scripts_may_run(site, soups):
