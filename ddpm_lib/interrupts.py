@@ -2,7 +2,8 @@
 
 An import that is cut short leaves half a package behind. torch, sympy and matplotlib can't be imported again in this
 process: the kernel could not train any more. Imports wait in places where one doesn't see them: the first optimizer
-imports sympy and hundreds of modules more.
+imports torch._dynamo, with sympy and hundreds of modules more. So it is made inside `undisturbed`, or that is imported
+there before; importing it with the package would cost the notebooks that don't train a second and 100 MB.
 """
 
 import signal
