@@ -138,7 +138,8 @@ def test_the_command_line_trains_in_two_processes_and_writes_one_checkpoint(tmp_
     # A thread of gloo that is there when Python ends may abort it: "terminate called without an active exception".
     script = tmp_path / "as_a_module_and_count.py"
     script.write_text(
-        "import pathlib, runpy, sys\n"
+        "import gc, pathlib, runpy, sys\n"
+        "gc.disable()\n"
         "runpy.run_module('ddpm_lib.training', run_name='__main__', alter_sys=True)\n"
         "names = [path.read_text() for path in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
         "sys.exit(f'still there: {names}' if any('gloo' in name for name in names) else 0)\n"
