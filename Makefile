@@ -108,8 +108,8 @@ screenshots: .venv/test
 	DDPM_SCREENSHOTS=figures $(RUN) -m pytest -m browser
 
 data: .venv/course
-	$(RUN) -c "from ddpm_lib import console, load_mnist; \
-		console.command(lambda: print(*map(len, load_mnist(source='full')), 'digits'))()"
+	$(RUN) -c "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+		from ddpm_lib import console, load_mnist; console.command(lambda: print(*map(len, load_mnist(source='full')), 'digits'))()"
 
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
 # bottleneck.

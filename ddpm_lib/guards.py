@@ -204,9 +204,11 @@ def torchrun_environment(needed: tuple[str, ...]) -> None:
     found = {name: os.environ[name] for name in needed if os.environ.get(name)}
     advice = "start several processes with torchrun, which sets them, and unset them for a single process"
     if missing := [name for name in needed if name not in found]:
-        raise ValueError(f"{', '.join(found) or needed[0]} is set, but not {', '.join(missing)}: {advice}")
+        empty = ", ".join(name for name in missing if name in os.environ)
+        said = f"{', '.join(found)} is set, but not {', '.join(missing)}" if found else f"{empty} is set, but empty"
+        raise ValueError(f"{said}: {advice}")
     for name, value in found.items():
-        if name != "MASTER_ADDR" and not value.isdecimal():
+        if name != "MASTER_ADDR" and not (value.isdecimal() and len(value) < 10):
             raise ValueError(f"{name} must be a whole number, got {value!r:.60}: {advice}")
     if int(found["RANK"]) >= int(found["WORLD_SIZE"]):
         raise ValueError(f"RANK must be less than WORLD_SIZE, got {found['RANK']} of {found['WORLD_SIZE']}: {advice}")

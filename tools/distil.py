@@ -10,10 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from commit import commit
-from tqdm import tqdm
-
 from ddpm_lib import (
     DDPM,
     DistillConfig,
@@ -30,6 +26,10 @@ from ddpm_lib import (
 from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import evaluate, load_test_features
+
+import torch
+from commit import commit
+from tqdm import tqdm
 
 SNAPSHOT = Path(__file__).parent.parent / "build" / "distil" / "snapshot"
 N = 2000  # digits for each line of scores

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ddpm_lib import console
+
 import nbformat
 import papermill
 import psutil
 from marks import resident
-
-from ddpm_lib import console
 
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # the error of a dead kernel says it, too
 CELL_TIMEOUT = 6 * 3600  # seconds; a training that a parameter made long fits in, a cell that hangs ends

@@ -17,10 +17,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ddpm_lib import DDPM, load_checkpoint, widgets
+
 import torch
 from PIL import Image
-
-from ddpm_lib import DDPM, load_checkpoint, widgets
 
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"

@@ -26,6 +26,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from ddpm_lib import console, load_checkpoint, sample
+from ddpm_lib.evaluation import classify, diversity, load_classifier
+from ddpm_lib.widgets import say_number, say_w
+
 import hosted
 import jinja2
 import lab_page
@@ -42,13 +46,10 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
-from ddpm_lib import console, load_checkpoint, sample
-from ddpm_lib.evaluation import classify, diversity, load_classifier
-from ddpm_lib.widgets import say_number, say_w
-
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 BUILD = REPOSITORY / "build" / "html"
+MADE = b'<meta name="generator" content="tools/make_html.py">'  # so a folder that is emptied is one of this tool's
 LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
 SCRUBBER = '<p class="scrubber-goes-here"></p>'  # until everything that came from the files is clean
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
@@ -380,7 +381,11 @@ def addresses() -> dict[str, str]:
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:
-    """Write the site into folder, which is emptied before; the pages by their source."""
+    """Write the site into folder, emptied before; the pages by their source. Exits where others' files are in it."""
+    first = folder / "index.html"
+    made = first.is_file() and MADE in first.read_bytes()
+    if folder != BUILD and not made and folder.exists() and any(folder.iterdir()):
+        sys.exit(f"{folder} holds files that no site of this tool has; empty it yourself, or name a new folder")
     site = Site()
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -419,17 +424,15 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
         "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
         "search.html": templates.get_template("search.html.j2").render(page=searching, index=index, **shared),
     }
-    for one in site.pages.values():
-        files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
+    template = templates.get_template("page.html.j2")
+    files |= {one.name: template.render(page=one, **shared) for one in site.pages.values()}
+    if lab:
+        files["lab.html"] = templates.get_template("lab.html.j2").render(**lab, **shared)
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
-    if lab:
-        (folder / "lab.html").write_text(
-            templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8"
-        )
     frames.save(folder / "scrubber.png", optimize=True, transparency=32)
     shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))

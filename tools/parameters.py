@@ -9,12 +9,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import papermill
-
 from ddpm_lib import guards
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import SOURCES
 from ddpm_lib.sampling import SAMPLERS
+
+import papermill
 
 # Files that must be there, and files or folders that a notebook writes. All are relative to where a command was typed.
 READ, WRITTEN = ("checkpoint", "sweep_table", "variants_table"), ("checkpoint_path", "figures_dir", "out")

@@ -26,7 +26,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import before_main  # noqa: F401 (first)
+from ddpm_lib import console
+from ddpm_lib.course import tables
+from ddpm_lib.course.speed import training_speed
+from ddpm_lib.files import write_atomically
+
 import class_page
 import execution
 import marks
@@ -35,11 +39,6 @@ import my_notebooks
 import nbformat
 import papermill
 import parameters
-
-from ddpm_lib import console
-from ddpm_lib.course import tables
-from ddpm_lib.course.speed import training_speed
-from ddpm_lib.files import write_atomically
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"

@@ -8,6 +8,7 @@ Sources          data-parallel training: Li et al. 2020, arXiv:2006.15704 · tor
 
 import contextlib
 import datetime
+import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw
 from ddpm_lib.files import first_of
+from ddpm_lib.interrupts import undisturbed
 
 TIMEOUT = datetime.timedelta(minutes=5)  # a process waits so long for another process that doesn't answer
 
@@ -36,6 +38,8 @@ def process_group() -> Iterator[None]:
     guards.torchrun_environment(("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT") + ("LOCAL_RANK",) * cuda)
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    with undisturbed():  # imported later, by the first optimizer, its default arguments would keep the group for ever
+        from torch.distributed.nn import functional  # noqa: F401
     try:
         # gloo is needed with a GPU, too: shared numbers, such as the order of the data, are on the CPU.
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
@@ -46,6 +50,7 @@ def process_group() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+        gc.collect()  # DistributedDataParallel holds the group, too; a thread of gloo that outlives Python aborts it
 
 
 def world_size() -> int:

@@ -288,6 +288,20 @@ def build_small_course(folder, monkeypatch, files):
     make_html.build(folder / "site")
 
 
+def test_only_a_folder_that_was_made_here_is_emptied(tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    site.mkdir()
+    build_small_course(tmp_path, monkeypatch, {})  # an empty folder is filled
+    (site / "of_an_earlier_run.html").touch()
+    build_small_course(tmp_path, monkeypatch, {})
+    assert not (site / "of_an_earlier_run.html").exists()
+    (site / "index.html").write_text("<h1>My homepage</h1>")
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit, match=r"site holds files .* new folder"):
+        build_small_course(tmp_path, monkeypatch, {})
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("text", ["$\\nosuchcommand$", "[a](nothing.md)"])
 def test_a_page_that_cannot_be_made_is_named(text, tmp_path, monkeypatch):
     with pytest.raises(Exception, match=r"nosuchcommand|nothing\.md") as caught:

@@ -174,10 +174,6 @@ def test_a_title_cell_that_is_missing_is_not_stored_as_a_row_without_a_title(wri
     assert path.read_bytes() == before
 
 
-def test_a_program_that_imports_a_tool_keeps_its_own_ctrl_c():
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 @pytest.mark.parametrize("command", ["store", "figures", "solved", "release", "grade"])
 def test_other_commands_name_the_notebook_that_can_not_be_read(command, repository, write, monkeypatch, tmp_path):
     write("01_one", "print(1)")
@@ -323,26 +319,6 @@ def test_a_stop_is_one_sentence_and_leaves_no_kernel(name, tools, write):
     assert len(out.splitlines()) <= 1
     assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]
     assert list(run_notebooks.BUILD.iterdir()) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("tool", ["run_notebooks.py", "sweep.py"])
-def test_ctrl_c_while_a_tool_still_imports_prints_no_traceback(tool, tools):
-    command = [
-        sys.executable,
-        "-X",
-        "importtime",
-        tools[0].with_name(tool),
-        *(["w_sweep", "list"] * (tool == "sweep.py")),
-    ]
-    with subprocess.Popen(command, env=tools[1], stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if line.split()[-1].startswith("numpy"):  # in the middle of torch
-                break
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT
-    assert "Traceback" not in said
 
 
 def wait_for(condition, seconds):
