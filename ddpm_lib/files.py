@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ddpm_lib import foreign
 
+VARIANCES = ("running_var", "_avg_sq", "square_avg")  # of BatchNorm, of Adam and its kin, of RMSprop
+
 
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file whose header names its kind and carries a SHA-256 over all of it.
@@ -62,11 +64,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
 
 
 def refuse_unusable(tensors: dict[str, Tensor]) -> None:
-    """Raise ValueError where a network with these tensors could only draw NaN: NaN, infinity, a variance below 0."""
+    """Raise ValueError where a network or an optimizer with these could only make NaN: NaN, ∞, a variance below 0."""
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} holds NaN or infinity")
-        if name.endswith("running_var") and (tensor < 0).any():
+        if name.endswith(VARIANCES) and (tensor < 0).any():
             raise ValueError(f"{name} holds a variance below 0")
 
 
