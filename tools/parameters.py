@@ -20,7 +20,11 @@ from ddpm_lib.sampling import SAMPLERS
 READ, WRITTEN = ("checkpoint", "sweep_table", "variants_table"), ("checkpoint_path", "figures_dir", "out")
 # Steps of a sampler, which takes at most T; a notebook may go on to more of them than it is told.
 STEPS, TIMES_AS_MANY = ("steps", "few_steps", "grid_steps", "denoise_steps", "step_counts"), {"09_museum_of_bugs": 5}
-LEAST_T = {"07_fast_sampling": 10}  # of a checkpoint; other notebooks need 20, the steps that they draw in
+# Of a checkpoint: most notebooks draw in 20 steps somewhere, and 05 shows ten times.
+LEAST_T = {"05_guidance_lab": 10} | dict.fromkeys(
+    ("02_unet", "04_guided_sampling", "06_morphing", "07_fast_sampling", "08_measuring_guidance",
+     "10_one_model_many_names", "11_one_step"), 20
+)  # fmt: skip
 MOST = 1_000_000  # nobody needs more, and the memory would not do
 
 
@@ -44,6 +48,11 @@ def _some_conditional(name: str, value: object) -> None:
         raise ValueError(f"one of {name} must be ≥ 0, got {value!r:.60}")
 
 
+def _guidance(name: str, value: object) -> None:
+    if guards.within(name, value, f"[{-guards.LARGEST_W:g}, {guards.LARGEST_W:g}]") == 0:
+        raise ValueError(f"{name} must not be 0, which guides nothing")
+
+
 # A guard for a parameter's value, or for each item where the default is a list. "NOTEBOOK NAME" is a rule of that one.
 RULES: dict[str, Callable] = {
     "T": _whole(5),  # 01 looks at ninths of it
@@ -61,9 +70,10 @@ RULES: dict[str, Callable] = {
     "variant": partial(guards.choice, allowed=tuple(VARIANTS)),
     "data_source": partial(guards.choice, allowed=SOURCES),
     **dict.fromkeys(
-        ("w", "weights", "live_weights", "w_measured", "w_interval", "w_acts", "w_gentle"),
+        ("w", "weights", "live_weights", "w_measured", "w_interval", "w_gentle"),
         partial(guards.within, interval=f"[{-guards.LARGEST_W:g}, {guards.LARGEST_W:g}]"),
     ),
+    "w_acts": _guidance,
     **dict.fromkeys(("p_uncond", "target"), partial(guards.within, interval="[0, 1]")),
     **dict.fromkeys(("budget_seconds", "budget_eps_seconds", "budget_flow_seconds"), partial(guards.finite, above=0)),
     "provenance": guards.json_dict,
@@ -129,7 +139,7 @@ def _value(notebook: str, name: str, default: object, text: str) -> object:
         value = text  # a date or a commit may look like a number
     if not isinstance(default, list):
         _check(rule, name, default, value)
-    elif not isinstance(value, list | tuple) or not value:
+    elif not isinstance(value, list | tuple) or not (value or name == "lines"):
         raise ValueError(f"{name} must be a list such as {default}, got {value!r:.60}")
     else:
         LISTS.get(name, lambda *_: None)(name, value)
@@ -163,4 +173,6 @@ def _path(name: str, default: object, text: str, value: object) -> str | None:
     path = Path(os.path.abspath(check(name, text)))
     if name in READ and not path.is_file():
         raise ValueError(f"{name}: there is no file {path}")
+    if path.exists() and path.is_dir() != (name == "figures_dir"):
+        raise ValueError(f"{name} must be a {'folder' if path.is_file() else 'file'}, got {path}")
     return str(path)

@@ -246,7 +246,7 @@ VALUES = {
     ("01", "copies"): (["1", "20"], ["0", "1e3", "10**3", "1000001"]),
     ("01", "data_source"): (["full"], ["Full", "", "1", "None"]),
     ("02", "widths"): (["[8, 8, 8]", "(4, 8, 12)"], ["[8, 8]", "[8, 8, 8.0]", "8", "[8, 8, 10**9]", "[8, 8, 99999]"]),
-    ("02", "embedding_width"): (["16", "2"], ["63", "0", "-2", "64.0", "99998"]),
+    ("02", "embedding_width"): (["16", "63", "1"], ["0", "-2", "64.0", "99998"]),
     ("02", "digit_shown"): (["0"], ["10", "[3]", "3.0", "x"]),
     ("03", "provenance"): (
         ["{'commit': 'a'}", "{}"],
@@ -259,10 +259,10 @@ VALUES = {
     ("04", "few_steps"): (["500", "1"], ["501", "0", "50.0", "1e1"]),
     ("04", "grid_steps"): (["8"], ["5000", "-1"]),
     ("04", "samples_per_weight"): (["50"], ["49", "8"]),
-    ("05", "w_acts"): (["0", "-1.5"], ["-1e300", "2e6", "w"]),
+    ("05", "w_acts"): (["1", "-1.5"], ["0", "-1e300", "2e6", "w"]),
     ("05", "target"): (["0", "1"], ["1.01", "-1", "95"]),
     ("06", "lines"): (
-        ["[[(1, 2), (3.5, 4)]]", "[[[1, 2]], [(0, 0), (27, 27)]]"],
+        ["[]", "[[(1, 2), (3.5, 4)]]", "[[[1, 2]], [(0, 0), (27, 27)]]"],
         [
             "[['a']]",
             "[[1, 2]]",
@@ -276,6 +276,7 @@ VALUES = {
         ],
     ),
     ("06", "pair"): (["[0, 9]", "(4, 2)"], ["[1]", "[1, 2, 3]", "3", "[3, 10]", "[3, '8']"]),
+    ("06", "hold"): (["0"], ["-1", "10001"]),
     ("06", "noises"): (["1", "50"], ["51", "0"]),
     ("06", "figures_dir"): ([".", "pictures", "../pictures"], ["None", "~nobody-is-called-so"]),
     ("06", "denoise_steps"): (["500"], ["501"]),
@@ -312,8 +313,9 @@ def test_which_values_are_taken(notebook, name, monkeypatch, tmp_path, tried):
     [("04", 20, {}, r"few_steps \(at most T\) must be an integer ≥ 1 and ≤ 20, got 50"),
      ("04", 20, {"few_steps": "20"}, None), ("04", 20, {"few_steps": "21"}, "few_steps"),
      ("05", 12, {"steps": "12"}, None), ("05", 12, {}, "steps"),
-     ("07", 9, {}, r"checkpoint must have T ≥ 10, got T = 9"), ("07", 10, {}, None),
-     ("07", 10, {"step_counts": "[12]"}, "step_counts"),
+     ("05", 9, {"steps": "8"}, "checkpoint must have T ≥ 10, got T = 9"),
+     ("07", 9, {}, r"checkpoint must have T ≥ 20, got T = 9"), ("07", 20, {}, None),
+     ("07", 20, {"step_counts": "[21]"}, "step_counts"), ("02", 19, {}, "checkpoint must have T ≥ 20"),
      ("10", 10, {}, "checkpoint must have T ≥ 20"), ("11", 20, {}, None)],
 )  # fmt: skip
 def test_steps_are_compared_with_the_times_of_the_checkpoint(notebook, T, given, said, make_ddpm, tmp_path):
