@@ -70,6 +70,8 @@ def parts(scrubber: str, picture: Image.Image) -> dict:
         "weights": f"{sum(p.numel() for ddpm in models.values() for p in ddpm.unet.parameters()):,}",
         "runtime_version": json.loads((runtime / "package.json").read_text(encoding="utf-8"))["version"],
         "views": VIEWS,
+        "fixed_weights": widgets.FIXED_WEIGHTS,
+        "say_number": widgets.say_number,
         "T": models["teacher"].schedule.T,
         "w_max": f"{models['student'].w_max:g}",
         "forget": FORGET,

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from safetensors import safe_open
-
 from ddpm_lib import console
 from ddpm_lib.checkpoint import SHIPPED, STUDENT
 from ddpm_lib.evaluation import CLASSIFIER, load_test_features
 from ddpm_lib.files import write_atomically
+
+from safetensors import safe_open
 
 REPOSITORY = Path(__file__).parent.parent
 CARD = REPOSITORY / "docs" / "model_card.md"

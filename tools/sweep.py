@@ -305,7 +305,7 @@ def store(grid: str) -> None:
         run_cells(path, output, {})
         notebook = nbformat.read(output, 4)
     clean(notebook)
-    nbformat.write(notebook, path)
+    write_atomically(path, f"{nbformat.writes(notebook)}\n".encode())
 
 
 def part_of(names: list[str], part: str) -> list[str]:

@@ -5,7 +5,6 @@ import { cut, Picture } from "./picture.js";
 import { readNumber, sayNumber, saySteps, sayW } from "./words.js";
 
 const [W_MIN, W_MAX] = [-1, 8];
-const FIXED_WEIGHTS = [-1, 0, 1, 2, 4, 8]; // the row over w shows these and the slider's w
 const STEPS = 8; // the teacher's
 const [X_T, X_0_HAT] = ["<i>x<sub>t</sub></i>", "<i>x̂</i><sub>0</sub>"];
 const NOISES = 5; // rows of the row over w for a single digit
@@ -15,6 +14,8 @@ const SLOW = 90; // milliseconds between two pictures of the film, so that eyes 
 const all = (selector) => [...document.querySelectorAll(selector)];
 const one = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
+// The row over w shows these, which stand below the slider, and the slider's w.
+const FIXED_WEIGHTS = all(".ticks span").map((tick) => Number(tick.dataset.w));
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 let wNow = 1; // the slider has steps of 0.05; who types, may ask for any number
