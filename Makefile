@@ -10,6 +10,8 @@ RUN := .venv/bin/python
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set, got $(TORCH)))
 
+# Two tests at once, each with one thread: two processes with two threads each would starve one another on two cores.
+TWO := -n 2
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 # Where nothing can be written into the home folder, as on some servers, Jupyter and matplotlib keep their files in .venv.
@@ -60,7 +62,7 @@ html: .venv/html
 test: test-unit test-browser test-nbval test-papermill
 
 test-unit: .venv/test
-	$(RUN) -m pytest -m "not notebooks and not browser" $(ARGS)
+	$(RUN) -m pytest $(TWO) --dist loadfile -m "not notebooks and not browser" $(ARGS)
 
 # Skips where no chromium is installed; DDPM_BROWSER_TEST=1 makes that a failure.
 test-browser: .venv/test
@@ -69,10 +71,10 @@ test-browser: .venv/test
 # nbval starts each kernel in the notebook's own folder; started there too, paths mean the same everywhere.
 # Its own warnings are not ours, so they are not errors here.
 test-nbval: .venv/test
-	cd notebooks && ../$(RUN) -m pytest $(NBVAL) -o filterwarnings= -p no:cacheprovider .
+	cd notebooks && OMP_NUM_THREADS=1 ../$(RUN) -m pytest $(TWO) --dist loadfile $(NBVAL) -o filterwarnings= -p no:cacheprovider .
 
 test-papermill: .venv/test
-	$(RUN) -m pytest -m notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest $(TWO) -m notebooks $(ARGS)
 
 # What make test does with fewer kills, calls and files.
 stress: .venv/test

@@ -168,6 +168,18 @@ def tried(request):
     return request.config.stash.setdefault(TRIED, Counter())
 
 
+def pytest_sessionfinish(session):
+    """A worker of xdist hands its counts to the process that prints the summary…"""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tried"] = dict(session.config.stash.get(TRIED, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """… which adds them up."""
+    node.config.stash.setdefault(TRIED, Counter()).update(getattr(node, "workeroutput", {}).get("tried", {}))
+
+
 def pytest_terminal_summary(terminalreporter, config):
     counts = config.stash.get(TRIED, {})
     if counts:
