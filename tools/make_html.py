@@ -59,7 +59,7 @@ VALUES = {  # links that run nothing, pictures for which no other host is asked,
     "id": re.compile("(?!(contents?|scrub)$)"),
 }  # fmt: skip
 
-WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
+WEIGHTS = [-1 + 0.5 * i for i in range(19)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
 TILE = 30  # a digit and one transparent pixel around it
 

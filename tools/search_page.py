@@ -22,7 +22,7 @@ def library() -> str:
 
 
 def index_or_none(pages: list) -> str | None:
-    """The index as JSON; or None, and a sentence on the terminal, where npm can't be had: the site then has no search."""
+    """The index, JSON; or None, and a sentence on the terminal, where npm can't be had: the site has no search then."""
     try:
         modules = lab_page.node_modules()
     except lab_page.LeftOut as why:

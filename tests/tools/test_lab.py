@@ -370,14 +370,12 @@ def test_the_label_row_is_mixed_with_sliders(lab):
     slider.press("Home")
     assert slider.get_attribute("aria-valuetext") == "0 %"
     assert lab.get_by_role("slider", name="share of 8").get_attribute("aria-valuetext") == "100 %"
-    lab.wait_for_timeout(100)
-    shown(lab, model="teacher", view="mix")
-    assert "100 % of 8" in lab.locator("#caption").inner_text()
+    wait_until_said(lab, "100 % of 8")
+    assert "100 % of 8" in lab.locator("#said").inner_text()
     assert pixels(lab, ".stage canvas") != before
     lab.get_by_role("button", name="no label").click()
-    lab.wait_for_timeout(100)
-    shown(lab, model="teacher", view="mix")
-    assert "no label" in lab.locator("#caption").inner_text()
+    wait_until_said(lab, "no label")
+    assert "no label" in lab.locator("#said").inner_text()
 
 
 def test_new_noise_seed_and_who_draws(lab):
@@ -424,9 +422,8 @@ def test_play_morphs_the_label_in_the_mix_view(lab):
     assert all(sum(one) == pytest.approx(100, abs=1) and one[3] + one[8] == sum(one) for one in rows), rows
     assert len({one[3] for one in rows}) > 4
     assert lab.locator("#w").input_value() == "1"
-    lab.wait_for_timeout(200)
-    stopped = sliders.evaluate_all(row)
-    assert f"{stopped[8]} % of 8" in lab.locator("#caption").inner_text()
+    wait_until_said(lab, f"{sliders.evaluate_all(row)[8]} % of 8")
+    assert f"{sliders.evaluate_all(row)[8]} % of 8" in lab.locator("#said").inner_text()
     lab.get_by_role("button", name="no label").click()  # then all ten, one after the other
     lab.locator("#play").click()
     lab.wait_for_timeout(1200)
@@ -693,42 +690,38 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
 # ---------------------------------------------------------------------------- in the site
 
 
-@pytest.fixture
-def small_site(parts, tmp_path, monkeypatch):
-    """small_site(parts): a site of one notebook with a lab in it, with the lab's page or, for None, without."""
-
-    def build(parts):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Notebook 05")])
-        told = {"text/plain": "GuidanceLab: run this cell"}
-        output = nbformat.v4.new_output("execute_result", told, execution_count=1)
-        notebook.cells.append(nbformat.v4.new_code_cell("lab", outputs=[output]))
-        files = {
-            "README.md": "# A course",
-            "pyproject.toml": "[project]",
-            "notebooks/05.ipynb": nbformat.writes(notebook),
-        }
-        for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        picture = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
-        captions = [f"caption {w}" for w in make_html.WEIGHTS]
-        monkeypatch.setattr(make_html, "REPOSITORY", tmp_path)
-        monkeypatch.setattr(make_html, "scrubber_frames", lambda: (picture, captions))
-        monkeypatch.setattr(lab_page, "parts_or_none", lambda *_: parts)
-        make_html.build(tmp_path / "site")
-        return tmp_path / "site"
-
-    return build
+def small_site(folder, parts):
+    """A site of one notebook with a lab in it, with the lab's page or, where parts is None, without."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Notebook 05")])
+    told = {"text/plain": "GuidanceLab: run this cell"}
+    output = nbformat.v4.new_output("execute_result", told, execution_count=1)
+    notebook.cells.append(nbformat.v4.new_code_cell("lab", outputs=[output]))
+    files = {"README.md": "# A course", "pyproject.toml": "[project]", "notebooks/05.ipynb": nbformat.writes(notebook)}
+    for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    picture = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
+    captions = [f"caption {w}" for w in make_html.WEIGHTS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(make_html, "REPOSITORY", folder)
+        patch.setattr(make_html, "scrubber_frames", lambda: (picture, captions))
+        patch.setattr(lab_page, "parts_or_none", lambda *_: parts)
+        make_html.build(folder / "site")
+    return folder / "site"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_lab_stands_in_its_notebook_as_high_as_it_is(small_site, parts, browser, theme):
-    site = small_site(parts)
-    page = browser.new_page(viewport=WIDE, color_scheme=theme)
+@pytest.fixture(scope="module")
+def site_with_lab(parts, tmp_path_factory):
+    return small_site(tmp_path_factory.mktemp("course"), parts)
+
+
+@pytest.mark.parametrize("name", ["05", "index"])
+def test_the_lab_stands_in_its_notebook_and_on_the_first_page_as_high_as_it_is(site_with_lab, browser, name):
+    page = browser.new_page(viewport=WIDE, color_scheme="light" if name == "05" else "dark")
     trouble = []
     page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
     page.on("request", lambda sent: sent.url.startswith(("file:", "blob:", "data:")) or trouble.append(sent.url))
-    page.goto((site / "05.html").as_uri())
+    page.goto((site_with_lab / f"{name}.html").as_uri())
     assert page.locator("header").get_by_role("link", name="Lab").get_attribute("href") == "lab.html"
     assert page.locator("figure.scrubber").count() == 0
     frame = page.frame_locator(".lab-frame iframe")
@@ -744,13 +737,12 @@ def test_the_lab_stands_in_its_notebook_as_high_as_it_is(small_site, parts, brow
     assert not frame.locator("#pad").is_visible()
     assert not frame.locator("header").is_visible()
     assert frame.get_by_role("link", name="a page of their own").is_visible()
-    assert 'href="lab.html"' in (site / "index.html").read_text(encoding="utf-8")
     page.close()
     assert trouble == []
 
 
-def test_without_the_lab_its_notebook_has_the_scrubber_and_nothing_links_there(small_site):
-    site = small_site(None)
+def test_without_the_lab_its_notebook_has_the_scrubber_and_nothing_links_there(tmp_path):
+    site = small_site(tmp_path, None)
     assert not (site / "lab.html").exists()
     for file in site.glob("*.html"):
         assert 'href="lab.html"' not in file.read_text(encoding="utf-8"), file.name
