@@ -510,7 +510,7 @@ def test_what_the_search_finds(visit):
         ("distilation", "distillation"),
         ("museum of bugs", "museum of bugs"),  # the page whose title it is
         ("predict_noise", "predict_noise"),  # a name in the code
-        ("q sample", None),  # nothing that is far away
+        ("kangaroo", None),  # no word is near
         ("noise_hat nowhere_at_all", None),
         ("(.*[", None),  # no words
     ]:
