@@ -506,7 +506,7 @@ def test_what_the_search_finds(visit):
         ("posteri", "posterior"),  # a word's beginning
         ("KYNKAANNIEMI", "Kynkäänniemi"),  # capitals and accents
         ("Kynkäänniemi", "Kynkäänniemi"),
-        ("gudance intervall", "interval"),  # slips of the pen
+        ("gudance interwal", "interval"),  # slips of the pen
         ("distilation", "distillation"),
         ("museum of bugs", "museum of bugs"),  # the page whose title it is
         ("predict_noise", "predict_noise"),  # a name in the code
