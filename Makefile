@@ -23,7 +23,7 @@ export IPYTHONDIR := $(CURDIR)/.venv/home/ipython
 export MPLCONFIGDIR := $(CURDIR)/.venv/home/matplotlib
 endif
 
-.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
+.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress hosts versions audit lint format \
 	notebooks figures screenshots data checkpoint distil classifier bench neighbours sweep variants clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files, 66 presses of ■, each answer with 5 seeds"
+	@echo "make hosts       a training and a sweep over two hosts, which are made here as root; ten minutes"
 	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest packages (each downloads GBs)"
 	@echo "make audit       known security holes in the pinned packages (asks PyPI)"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
@@ -82,6 +83,10 @@ stress: .venv/test
 		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py \
 		tests/training/test_determinism.py $(ARGS)
 	DDPM_PRESSES=66 $(RUN) -m pytest -m notebooks tests/notebooks/test_interrupt.py $(ARGS)
+
+# Two network namespaces; a test says what it skips for: root, iproute2, parallel, openssh-server.
+hosts: .venv/test
+	DDPM_HOSTS=1 $(RUN) -m pytest -rs tests/training/test_hosts.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -353,3 +355,48 @@ def test_processes_that_do_not_find_each_other_are_one_sentence(error, monkeypat
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match=r"stopped: .*127.0.0.1:29511: The client socket has timed out"):
         command.main(f"--steps 1 --data embedded --out {tmp_path / 'out'}".split())
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc:545] Read error: Connection reset by peer"), ConnectionError),
+        (RuntimeError("Application timeout caused pair closure"), ConnectionError),
+        (dist.DistBackendError("NCCL error"), ConnectionError),
+        (RuntimeError("shapes don't fit"), RuntimeError),
+    ],
+)
+def test_a_lost_process_is_one_sentence_and_another_error_stays(error, raised, monkeypatch):
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    for name, value in WHOLE.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(raised, match=re.escape(str(error))) as caught, distributed.process_group():
+        raise error
+    assert ("has ended, or has not answered for 300 s" in str(caught.value)) == (raised is ConnectionError)
+
+
+def test_after_a_restart_no_process_goes_on_with_what_a_dead_one_left(monkeypatch):
+    """The store of torchrun still holds the names and the answers of the first start."""
+    store = dist.HashStore()
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setattr(dist, "rendezvous", lambda *_, **__: iter([(store, int(threading.current_thread().name), 2)]))
+    found = []
+    for _ in range(2):
+        prefixes, threads = {}, []
+        for number in (0, 1):
+
+            def start(number=number, prefixes=prefixes):
+                prefixes[number] = distributed._store_of_this_start()["store"]
+
+            threads.append(threading.Thread(target=start, name=str(number)))
+            threads[-1].start()
+            time.sleep(0.3)  # the second start is late: the first must not go on alone
+            if number == 0:
+                assert not prefixes
+        for thread in threads:
+            thread.join(20)
+        prefixes[0].set("address", str(len(found)))
+        assert prefixes[1].get("address") == str(len(found)).encode()
+        found.append(prefixes)
+    assert found[0][0].get("address") == b"0"
