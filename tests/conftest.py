@@ -5,6 +5,7 @@ import functools
 import os
 import random
 import shutil
+import signal
 from collections import Counter
 
 import hypothesis
@@ -20,6 +21,8 @@ hypothesis.settings.load_profile("repeatable")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about the CPU: they compare with tensors that are there
 os.environ["DDPM_PROGRESS"] = "off"  # what passes in a test isn't the progress of whoever runs it
 torch.backends.mps.is_available = functools.cache(lambda: False)  # torch itself wants it to be cached
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, where it would be for every process
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # that a test starts, too, and then presses Ctrl-C in
 torch.set_num_threads(1)  # networks this small only lose time by sharing
 
 
