@@ -42,7 +42,7 @@ help:
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (50 minutes, full MNIST); make classifier: the judge of evaluate()"
-	@echo "make distil      distil them into the student that ships (45 minutes, full MNIST)"
+	@echo "make distil      distil them into a student (40 minutes, full MNIST)"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: 15, stored)"
 	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
@@ -126,7 +126,8 @@ checkpoint: .venv/course
 		-p checkpoint_path ddpm_lib/checkpoints/mnist.safetensors \
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
 
-# The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
+# A student draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
+# The one that ships was made with ARGS="--seconds 1900".
 distil: .venv/course
 	$(RUN) tools/distil.py $(ARGS)
 
