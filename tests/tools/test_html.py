@@ -134,6 +134,7 @@ def test_each_notebook_and_page_is_there_in_order(soups):
     linked = {link["href"] for link in files.select("a")}
     assert linked == soups.keys() - {f"{name}.html" for name in PAGES} - {"search.html", "lab.html"}
     assert {"ddpm_lib.ddpm.py.html", "LICENSE.html"} < linked
+    assert soups["index.html"].find("h1").find_next("p").text.startswith("This is a course in notebooks.")
     cards = [link["href"] for link in soups["index.html"].select(".cards a")]
     assert cards == [f"{path.stem}.html" for path in NOTEBOOKS]
     assert all(card.find("div") for card in soups["index.html"].select(".cards li")), "each says what one can do then"
