@@ -18,7 +18,9 @@ import papermill
 import psutil
 from marks import resident
 
-logging.getLogger("papermill").addHandler(logging.NullHandler())  # the error of a dead kernel says it, too
+# The error of a dead kernel says it, too; and where a stop killed the kernel, nobody is left to take its error.
+for name in ("papermill", "asyncio"):
+    logging.getLogger(name).addHandler(logging.NullHandler())
 CELL_TIMEOUT = 6 * 3600  # seconds; a training that a parameter made long fits in, a cell that hangs ends
 
 
