@@ -1,19 +1,18 @@
 """How one server bears a class: `python tools/class_load.py [N...]`, N learners at once, each in a kernel of its own.
 
-Each learner runs notebook 05 up to the guidance lab, and then moves w like a person: a few changes a second, with pauses.
-Without a number it tries 1, 5 and 10 learners, in less than three minutes. It prints a line for each N:
+Each learner runs notebook 05 up to the lab, and then moves w like a person: a few changes a second, with pauses.
+It prints a line for each N, without numbers for 1, 5 and 10:
   pictures/s    that all learners see together
-  first         from a change to a picture of it, or of a newer one; in the lab that is a quick one: 95 % come sooner
-  finished      from the last change before a pause to the finished picture, of which 0.12 s are patience: 95 % come sooner
+  first         from a change to the quick picture of it, or of a newer one: 95 % come sooner
+  finished      from the last change before a pause to the full picture, 0.12 s of it patience: 95 % come sooner
   opening       seconds until the last learner has the lab
   memory        of all kernels and of one, as PSS: a page that k processes share counts 1/k in each; only Linux says it
 A learner whose kernel fails is a line, too, and the exit code is 1.
 """
 
+import ast
 import asyncio
-import copy
 import inspect
-import json
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -34,13 +33,12 @@ HEADER = "learners   pictures/s   first, ms   finished, ms   opening, s   memory
 
 
 def move_like_a_person(lab: GuidanceLab, seconds: float, seed: int) -> dict[str, list[float]]:
-    """Seconds from each change to its picture ("first"), from each stroke's end to the finished one ("finished").
+    """Seconds from changes to their pictures ("first", "finished"), and the time of each of "pictures".
 
-    "pictures" has a time for each. Raises RuntimeError where a picture doesn't come. Its text runs in a kernel that knows
-    nothing else of this file.
+    Its text runs in a kernel. Raises RuntimeError where a picture doesn't come.
     """
     import random
-    import time
+    import time  # the kernel knows nothing else of this file
 
     dice, waiting, present = random.Random(seed), [], lab._present
     taken = {"first": [], "finished": [], "pictures": []}
@@ -58,74 +56,66 @@ def move_like_a_person(lab: GuidanceLab, seconds: float, seed: int) -> dict[str,
         goal, changes = dice.uniform(lab.w.min, lab.w.max), dice.randint(3, 10)
         for left in range(changes, 0, -1):
             time.sleep(dice.uniform(0.15, 0.35))
-            w = round(lab.w.value + (goal - lab.w.value) / left, 2)
-            if w != lab.w.value:
-                waiting.append((w, time.perf_counter()))
-                lab.w.value = w
+            waiting.append((lab.w.value + (goal - lab.w.value) / left, time.perf_counter()))
+            lab.w.value = waiting[-1][0]
         changed = time.perf_counter()
         while lab._working and time.perf_counter() < changed + 60:
-            time.sleep(0.005)
+            time.sleep(0.01)
         if lab._working or waiting or "alert" in lab.status.value:
             raise RuntimeError(f"no picture of w = {lab.w.value} came: {lab.status.value}")
         taken["finished"].append(taken["pictures"][-1] - changed)
-    lab._present = present
     return taken
 
 
 async def run(client: NotebookClient, source: str) -> str:
-    """Run a cell in the client's kernel, and return what it prints. Raises what nbclient does."""
-    cell = nbformat.v4.new_code_cell(source)
-    client.nb.cells.append(cell)
+    """What a cell with this source prints. Raises what nbclient does."""
+    client.nb.cells.append(cell := nbformat.v4.new_code_cell(source))
     await client.async_execute_cell(cell, len(client.nb.cells) - 1)
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
 async def open_lab(client: NotebookClient, stack: AsyncExitStack) -> None:
     await stack.enter_async_context(client.async_setup_kernel())
-    for cell in [cell for cell in client.nb.cells if cell.cell_type == "code"]:
-        if "skip-execution" not in cell.metadata.get("tags", []):
+    for cell in client.nb.cells[: 1 + [cell.id for cell in client.nb.cells].index(LAST)]:
+        if cell.cell_type == "code" and "skip-execution" not in cell.metadata.get("tags", []):
             await run(client, cell.source)
-        if cell.id == LAST:
-            break
 
 
-async def lesson(n: int) -> list[BaseException]:
-    """Print the line for n learners, and return what failed."""
-    notebook = nbformat.read(NOTEBOOK, 4)
+async def lesson(n: int) -> bool:
+    """Print the line for n learners, and one for each that failed; whether one did."""
     options = {"extra_arguments": ["--log-level=CRITICAL"], "resources": {"metadata": {"path": str(NOTEBOOK.parent)}}}
-    clients = [NotebookClient(copy.deepcopy(notebook), **options) for _ in range(n)]
-    drive = f"import json\n{inspect.getsource(move_like_a_person)}\nprint(json.dumps(move_like_a_person(lab, {SECONDS}, "
+    clients = [NotebookClient(nbformat.read(NOTEBOOK, 4), **options) for _ in range(n)]
     async with AsyncExitStack() as stack:
         start = time.perf_counter()
         opened = await asyncio.gather(*(open_lab(client, stack) for client in clients), return_exceptions=True)
         opening = time.perf_counter() - start
         there = [client for client, error in zip(clients, opened, strict=True) if error is None]
-        moves = (run(client, f"{drive}{seed})))") for seed, client in enumerate(there))
+        source = f"{inspect.getsource(move_like_a_person)}\nprint(move_like_a_person(lab, {SECONDS}, "
+        moves = (run(client, f"{source}{seed}))") for seed, client in enumerate(there))
         seen = await asyncio.gather(*moves, return_exceptions=True)
-        taken = [json.loads(answer) for answer in seen if isinstance(answer, str)]
-        failed = [error for error in (*opened, *seen) if isinstance(error, BaseException)]
+        taken = [ast.literal_eval(answer) for answer in seen if isinstance(answer, str)]
         if taken:
-            rate = sum(len(one["pictures"]) / (one["pictures"][-1] - one["pictures"][0]) for one in taken)
-            first, finished = (np.percentile(sum((t[key] for t in taken), []), 95) for key in ("first", "finished"))
+            rate = sum(len(times) / (times[-1] - times[0]) for times in [one["pictures"] for one in taken])
+            first, finished = (
+                np.quantile([s for one in taken for s in one[key]], 0.95) for key in ("first", "finished")
+            )
             alive = [psutil.Process(client.km.provisioner.pid) for client in there if await client.km.is_alive()]
-            memory = [getattr(process.memory_full_info(), "pss", np.nan) / 2**20 for process in alive]
-            print(f"{n:>8}{rate:>13.1f}{1000 * first:>12.0f}{1000 * finished:>15.0f}{opening:>13.1f}", end="")
-            print(f"{sum(memory):>14.0f}{max(memory):>9.0f}", flush=True)
-    return failed
+            memory = [getattr(kernel.memory_full_info(), "pss", np.nan) / 2**20 for kernel in alive]
+            print(f"{n:>8}{rate:>13.1f}{1000 * first:>12.0f}{1000 * finished:>15.0f}", end="")
+            print(f"{opening:>13.1f}{sum(memory):>14.0f}{max(memory):>9.0f}", flush=True)
+    for error in (failed := [error for error in (*opened, *seen) if isinstance(error, BaseException)]):
+        print(f"{n:>8}   a learner's kernel failed: {(str(error).strip() or repr(error)).splitlines()[-1]}", flush=True)
+    return bool(failed)
 
 
 @console.command
 @console.cleans_up
 def main() -> None:
-    if not all(text.isdecimal() and int(text) > 0 for text in sys.argv[1:]):
-        sys.exit(f"numbers of learners must be whole numbers above 0, such as 1 5 10, got {' '.join(sys.argv[1:])}")
+    numbers = sys.argv[1:] or ["1", "5", "10"]
+    if not all(text.isdecimal() and int(text) > 0 for text in numbers):
+        sys.exit(f"numbers of learners must be whole numbers above 0, such as 1 5 10, got {' '.join(numbers)}")
     print(HEADER)
-    failed = []
-    for n in [int(text) for text in sys.argv[1:]] or [1, 5, 10]:
-        for error in (errors := asyncio.run(lesson(n))):
-            print(f"{n:>8}  a learner's kernel failed: {(str(error).strip() or repr(error)).splitlines()[-1]}")
-        failed += errors
-    sys.exit(bool(failed))
+    sys.exit(any([asyncio.run(lesson(int(text))) for text in numbers]))
 
 
 if __name__ == "__main__":
