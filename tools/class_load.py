@@ -96,9 +96,7 @@ async def lesson(n: int) -> bool:
         taken = [ast.literal_eval(answer) for answer in seen if isinstance(answer, str)]
         if taken:
             rate = sum(len(times) / (times[-1] - times[0]) for times in [one["pictures"] for one in taken])
-            first, finished = (
-                np.quantile([s for one in taken for s in one[key]], 0.95) for key in ("first", "finished")
-            )
+            first, finished = (np.quantile([s for t in taken for s in t[key]], 0.95) for key in ("first", "finished"))
             alive = [psutil.Process(client.km.provisioner.pid) for client in there if await client.km.is_alive()]
             memory = [getattr(kernel.memory_full_info(), "pss", np.nan) / 2**20 for kernel in alive]
             print(f"{n:>8}{rate:>13.1f}{1000 * first:>12.0f}{1000 * finished:>15.0f}", end="")
