@@ -77,7 +77,7 @@ async def run(client: NotebookClient, source: str) -> str:
 async def open_lab(client: NotebookClient, stack: AsyncExitStack) -> None:
     await stack.enter_async_context(client.async_setup_kernel())
     for cell in client.nb.cells[: 1 + [cell.id for cell in client.nb.cells].index(LAST)]:
-        if cell.cell_type == "code" and "skip-execution" not in cell.metadata.get("tags", []):
+        if cell.cell_type == "code":
             await run(client, cell.source)
 
 
