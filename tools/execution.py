@@ -42,6 +42,7 @@ def run_cells(path: Path, output: Path, parameters: dict) -> None:
                     cwd=path.parent,
                     progress_bar=False,
                     execution_timeout=CELL_TIMEOUT,
+                    skip_cells_with_tag="",  # in a stored notebook each cell has been executed
                     on_cell_executed=_refuse_exit,
                     # The kernel would log a warning about TCP on the loopback, and an error when told to shut down.
                     extra_arguments=["--log-level=CRITICAL"],

@@ -37,7 +37,7 @@ def run(path: Path, wheel: Path) -> str:
         try:
             papermill.execute_notebook(
                 copy, copy, {name: value for name, value in QUICK.items() if name in names},
-                cwd=folder, progress_bar=False, kernel_name="python3", execution_timeout=1200,
+                cwd=folder, progress_bar=False, kernel_name="python3", execution_timeout=1200, skip_cells_with_tag="",
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             return f"{error.ename} in cell [{error.exec_count}]: {error.evalue}\n" + "\n".join(error.traceback)
