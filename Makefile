@@ -10,6 +10,8 @@ RUN := .venv/bin/python
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or not set, got $(TORCH)))
 
+# Two tests at once, each with one thread: two processes with two threads each would starve one another on two cores.
+TWO := -n 2
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 # Where nothing can be written into the home folder, as on some servers, Jupyter and matplotlib keep their files in .venv.
@@ -21,7 +23,7 @@ export IPYTHONDIR := $(CURDIR)/.venv/home/ipython
 export MPLCONFIGDIR := $(CURDIR)/.venv/home/matplotlib
 endif
 
-.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress versions audit lint format \
+.PHONY: help course lab html test test-unit test-browser test-nbval test-papermill stress hosts versions audit lint format \
 	notebooks figures screenshots data checkpoint distil classifier bench neighbours sweep variants clean
 
 help:
@@ -31,6 +33,7 @@ help:
 	@echo "make html        the stored notebooks as a small site in build/html/, to read offline, without Python"
 	@echo "make test        unit tests, a browser, nbval on every stored notebook, papermill with other parameters"
 	@echo "make stress      50 kills, a thousand calls, hundreds of damaged files, 66 presses of ■, each answer with 5 seeds"
+	@echo "make hosts       a training and a sweep over two hosts, which are made here as root; ten minutes"
 	@echo "make versions    the tests on Python 3.11, 3.12, 3.13 and the oldest packages (each downloads GBs)"
 	@echo "make audit       known security holes in the pinned packages (asks PyPI)"
 	@echo "make lint        ruff and a spelling check on code, pages and notebooks"
@@ -39,7 +42,7 @@ help:
 	@echo "make screenshots the guidance lab in both themes, for the README (needs chromium)"
 	@echo "make data        download the full MNIST set"
 	@echo "make checkpoint  train the weights that ship (2.5 hours, full MNIST); make classifier: the judge of evaluate()"
-	@echo "make distil      distil them into the student that ships (45 minutes, full MNIST)"
+	@echo "make distil      distil them into the student that ships (35 minutes, full MNIST)"
 	@echo "make bench       ours against the starting point: speed, two minutes (FULL=1: quality too, hours, full MNIST)"
 	@echo "make neighbours  speed beside other programs and of several kernels, four minutes (FULL=1: 15, stored)"
 	@echo "make sweep       scores over the guidance weight, for notebook 08, four minutes (FULL=1: the whole grid)"
@@ -60,7 +63,7 @@ html: .venv/html
 test: test-unit test-browser test-nbval test-papermill
 
 test-unit: .venv/test
-	$(RUN) -m pytest -m "not notebooks and not browser" $(ARGS)
+	$(RUN) -m pytest $(TWO) --dist loadfile -m "not notebooks and not browser" $(ARGS)
 
 # Skips where no chromium is installed; DDPM_BROWSER_TEST=1 makes that a failure.
 test-browser: .venv/test
@@ -69,10 +72,10 @@ test-browser: .venv/test
 # nbval starts each kernel in the notebook's own folder; started there too, paths mean the same everywhere.
 # Its own warnings are not ours, so they are not errors here.
 test-nbval: .venv/test
-	cd notebooks && ../$(RUN) -m pytest $(NBVAL) -o filterwarnings= -p no:cacheprovider .
+	cd notebooks && OMP_NUM_THREADS=1 ../$(RUN) -m pytest $(TWO) --dist loadfile $(NBVAL) -o filterwarnings= -p no:cacheprovider .
 
 test-papermill: .venv/test
-	$(RUN) -m pytest -m notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest $(TWO) -m notebooks $(ARGS)
 
 # What make test does with fewer kills, calls and files.
 stress: .venv/test
@@ -80,6 +83,10 @@ stress: .venv/test
 		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py \
 		tests/training/test_determinism.py $(ARGS)
 	DDPM_PRESSES=66 $(RUN) -m pytest -m notebooks tests/notebooks/test_interrupt.py $(ARGS)
+
+# Two network namespaces; a test says what it skips for: root, iproute2, parallel, openssh-server.
+hosts: .venv/test
+	DDPM_HOSTS=1 $(RUN) -m pytest -rs tests/training/test_hosts.py $(ARGS)
 
 # noxfile.py says which; one of them: make versions ARGS="-s \"tests(python='3.12', versions='pinned')\""
 versions: .venv/maintain
@@ -108,8 +115,8 @@ screenshots: .venv/test
 	DDPM_SCREENSHOTS=figures $(RUN) -m pytest -m browser
 
 data: .venv/course
-	$(RUN) -c "from ddpm_lib import console, load_mnist; \
-		console.command(lambda: print(*map(len, load_mnist(source='full')), 'digits'))()"
+	$(RUN) -c "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+		from ddpm_lib import console, load_mnist; console.command(lambda: print(*map(len, load_mnist(source='full')), 'digits'))()"
 
 # The weights that ship: notebook 03 on all 60,000 digits (make data, or DDPM_DATA), with a longer budget and a wider
 # bottleneck.
@@ -120,7 +127,7 @@ checkpoint: .venv/course
 		-p provenance '{"command": "make checkpoint", "commit": "$(shell $(RUN) tools/commit.py)"}' $(ARGS)
 	$(RUN) tools/refine.py
 
-# The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 40 minutes of training, then its scores.
+# The student that ships: it draws in 1, 2, 4 or 8 steps and hears w itself. 32 minutes of training, then its scores.
 distil: .venv/course
 	$(RUN) tools/distil.py $(ARGS)
 

@@ -21,6 +21,17 @@ NOTEBOOKS = ["00_welcome.ipynb", "05_guidance_lab.ipynb"]  # a plain one, and th
 OLDER = {"greenlet": "3.1.1", "notebook": "7.0.7", "pandas": "3.0.6", "pyparsing": "3.2.5", "sympy": "1.13.1",
          "widgetsnbextension": "3.6.10"}  # fmt: skip
 
+# A runtime of Colab in February 2026, as far as the course touches it: pip-freeze.gpu.txt of googlecolab/backend-info.
+HOSTED = """
+    ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 joblib==1.5.3 jupyter_client==7.4.9 jupyter_core==5.9.1
+    jupyter_server==2.14.0 jupyterlab_widgets==3.0.16 kiwisolver==1.4.9 matplotlib==3.10.0 matplotlib-inline==0.2.1
+    mlxtend==0.23.4 nbclassic==1.3.3 nbclient==0.10.4 nbconvert==7.17.0 nbformat==5.10.4 notebook==6.5.7 numpy==2.0.2
+    packaging==26.0 pandas==2.2.2 pillow==11.3.0 platformdirs==4.9.2 psutil==5.9.5 pyzmq==26.2.1 requests==2.32.4
+    safetensors==0.7.0 scikit-learn==1.6.1 scipy==1.16.3 setuptools==75.2.0 sympy==1.14.0 torch==2.10.0
+    torchvision==0.25.0 tornado==6.5.1 tqdm==4.67.3 traitlets==5.7.1 typing_extensions==4.15.0
+    widgetsnbextension==3.6.10
+"""
+
 nox.options.default_venv_backend = "venv"
 nox.options.stop_on_first_error = False
 
@@ -64,5 +75,19 @@ def nbgrader(session: nox.Session) -> None:
     try:
         session.install("-e", ".[course]", "nbgrader==0.9.6")
         session.run("python", "tests/tools/nbgrader_round.py")
+    finally:
+        shutil.rmtree(session.virtualenv.location)
+
+
+@nox.session(python="3.12")
+def hosted(session: nox.Session) -> None:
+    """Every notebook with a hosted runtime's packages, outside the repository; its first cell installs the course."""
+    try:
+        session.install(*HOSTED.split(), "papermill==2.7.0")
+        wheels = Path(session.create_tmp())
+        session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), ".")
+        [wheel] = wheels.glob("ddpm_lib-*.whl")
+        environment = {"PYTHONPATH": "tools"}
+        session.run("python", "tests/tools/hosted_round.py", str(wheel), *session.posargs, env=environment)
     finally:
         shutil.rmtree(session.virtualenv.location)

@@ -19,18 +19,18 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
+from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
+from ddpm_lib.course import plots
+from ddpm_lib.distillation import renoise_step
+from ddpm_lib.evaluation import evaluate, nearest_neighbours
+from ddpm_lib.precision import has_fast_bf16
+
 import starting_point
 import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
-
-from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, load_mnist, sample, to_signed, train
-from ddpm_lib.course import plots
-from ddpm_lib.distillation import renoise_step
-from ddpm_lib.evaluation import evaluate, nearest_neighbours
-from ddpm_lib.precision import has_fast_bf16
 
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results.json"

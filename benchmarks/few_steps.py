@@ -7,12 +7,12 @@ posterior's variance β̃ and the larger β (Improved DDPM, arXiv:2102.09672, eq
 those of the test set, so that every digit is as frequent as in the data.
 """
 
-import torch
-from torch import Tensor
-
 from ddpm_lib import NoiseSchedule, console, load_checkpoint, sample
 from ddpm_lib.evaluation import evaluate, load_test_features
 from ddpm_lib.sampling import Step
+
+import torch
+from torch import Tensor
 
 N = 10_000
 VARIANTS = (  # steps, crowding of the times, share of β in log-variance, w, guidance interval

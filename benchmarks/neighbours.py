@@ -26,10 +26,10 @@ from datetime import date
 from pathlib import Path
 from statistics import fmean, median
 
+from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, sample, train
+
 import torch
 from torch.utils.data import TensorDataset
-
-from ddpm_lib import DDPM, TrainConfig, console, describe_machine, load_checkpoint, sample, train
 
 RESULTS = Path(__file__).parent / "neighbours.json"
 COMMIT = Path(__file__).parent.parent / "tools" / "commit.py"
@@ -110,9 +110,9 @@ class Worker:
         if way == "one":
             environment["OMP_NUM_THREADS"] = "1"
         command = [sys.executable, __file__, "--work", way]
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        # In its own session it is stopped by this program alone, and has nothing to say when Ctrl-C comes.
+        self.process = subprocess.Popen(command, env=environment, **pipes, start_new_session=True)
 
     def tell(self, line: str) -> None:
         self.process.stdin.write(line + "\n")
@@ -228,6 +228,7 @@ def ratio(numbers: dict) -> str:
 
 
 @console.command
+@console.cleans_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true")

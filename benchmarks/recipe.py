@@ -18,11 +18,6 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import TensorDataset
-
 from ddpm_lib import DDPM, NoiseSchedule, TrainConfig, UNet, UNetConfig, console, load_mnist, sample, train
 from ddpm_lib.course import variants
 from ddpm_lib.course.flows import flow_schedule
@@ -30,6 +25,11 @@ from ddpm_lib.course.variants import Variant, built
 from ddpm_lib.ddpm import label_rows
 from ddpm_lib.evaluation import evaluate
 from ddpm_lib.unet import ResidualBlock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 RESULTS = Path(__file__).parent / "recipe.jsonl"
 SAMPLES, STEPS = 2000, 10  # per guidance weight

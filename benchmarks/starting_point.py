@@ -9,14 +9,14 @@ description leaves room, our own classes are used. It has one bug, uniform noise
 import math
 from collections.abc import Iterator
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from ddpm_lib import NoiseSchedule
 from ddpm_lib.ddpm import DDPM, label_rows
 from ddpm_lib.precision import eval_mode
 from ddpm_lib.unet import ResidualBlock, resize
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 EPOCHS, BATCH_SIZE, LR, P_UNCOND = 15, 256, 2e-3, 0.1
 

@@ -1,119 +1,109 @@
 """Data of other kinds: the line of code that turns what came into what was wanted, for the end of an error message.
 
-A line is text in terms of the argument's name, such as "(x / 255)[:, None]". It is "" where none is known, and the name
-itself where nothing need be done.
+A line is said only if it works: it is run on what came, and the guard that refused the argument must take the result.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
-LOOKED_AT = 8  # so many items of a data set
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64,
-          torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # fmt: skip
+SAYS = ". This converts it: "
+LOOKED_AT = 8  # so many items of a data set, from its first to its last
+
+STEPS = {  # what a line is made of, and what it does
+    "{}": lambda x: x,
+    "torch.from_numpy({})": torch.from_numpy,
+    "torch.stack({})": torch.stack,
+    "torch.tensor({})": torch.tensor,
+    "{}.float()": Tensor.float,
+    "{}.long()": Tensor.long,
+    "({} - 1)": lambda x: x - 1,
+    "({} * 2.0 - 1)": lambda x: x * 2.0 - 1,
+    "({} / 127.5 - 1)": lambda x: x / 127.5 - 1,
+    "({} / 255)": lambda x: x / 255,
+    "(({} + 1) / 2)": lambda x: (x + 1) / 2,
+    "{}.flatten()": Tensor.flatten,
+    "{}.item()": Tensor.item,
+    "{}[:, None]": lambda x: x[:, None],
+    "{}[None, None]": lambda x: x[None, None],
+    "{}.mean(1, keepdim=True)": lambda x: x.mean(1, keepdim=True),
+    "{}.mean(3)[:, None]": lambda x: x.mean(3)[:, None],
+}
+
+Lines = Iterator[tuple[str, object]]  # lines of code, and what comes out of them
 
 
-def say(line: str, name: str = "") -> str:
-    """The end of an error message; empty where there is no line, or where it is only the name."""
-    return f". This converts it: {line}" if line not in ("", name) else ""
-
-
-def to_signed_images(name: str, x: object) -> str:
-    """The line that makes x a float tensor (B, 1, 28, 28), and bytes numbers in [−1, 1]."""
-    return to_images(name, x, signed=True)
-
-
-def to_images(name: str, x: object, signed: bool = False) -> str:
-    """The line that makes x a float tensor (B, 1, 28, 28) in [0, 1]."""
-    line, x = _to_tensor(name, x)
-    if x is None or x.numel() == 0:
-        return ""
-    line = _scaled(line, x, signed)
-    return line and _shaped(line, tuple(x.shape))
-
-
-def _scaled(line: str, x: Tensor, signed: bool) -> str:
-    low, high = x.min().item(), x.max().item()
-    if not x.is_floating_point():
-        if not 0 <= low <= high <= 255:
-            return ""
-        as_bytes = f"({line} / 127.5 - 1)" if signed else f"({line} / 255)"
-        return as_bytes if high > 1 else f"({line} * 2.0 - 1)" if signed else f"{line}.float()"
-    if signed or (low >= 0 and high <= 1):
-        return line
-    if low >= 0 and 1 < high <= 255:
-        return f"({line} / 255)"
-    return f"(({line} + 1) / 2)" if low >= -1 and high <= 1 else ""
-
-
-def _shaped(line: str, shape: tuple[int, ...]) -> str:
-    """The line with what makes a tensor of this shape (B, 1, 28, 28); colours become grey."""
-    if len(shape) == 2 and shape[1] == 28 * 28:
-        return f"{line}.reshape(-1, 1, 28, 28)"
-    colours = (1, 3, 4)
-    if len(shape) == 2 or (len(shape) == 3 and shape[2] in colours):  # one image
-        line, shape = f"{line}[None]", (1, *shape)
-    if len(shape) == 3:
-        line, shape = f"{line}[:, None]", (shape[0], 1, *shape[1:])
-    if len(shape) == 4 and shape[3] in colours and shape[1] not in colours:
-        line, shape = f"{line}.permute(0, 3, 1, 2)", (shape[0], shape[3], *shape[1:3])
-    if len(shape) != 4 or shape[1] not in colours:
-        return ""
-    if shape[1] > 1:
-        line = f"{line}{'[:, :3]' if shape[1] == 4 else ''}.mean(1, keepdim=True)"
-    return line if shape[2:] == (28, 28) else f"torch.nn.functional.adaptive_avg_pool2d({line}, 28)"
-
-
-def to_labels(name: str, y: object, num_classes: int) -> str:
-    """The line that makes y integers (B,) in 0 … num_classes − 1, or float rows (B, num_classes)."""
-    line, y = _to_tensor(name, y)
-    if y is None or y.numel() == 0 or y.ndim > 2:
-        return ""
-    if y.ndim == 2 and y.shape[1] == num_classes > 1:
-        return line if y.is_floating_point() else f"{line}.float()"
-    if y.ndim == 2 and y.shape[1] > 1:
-        return ""
-    line = line if y.ndim == 1 else f"{line}.reshape(-1)"
-    if y.is_floating_point() or y.dtype == torch.bool:
-        if not torch.equal(y.float(), y.float().round()):
-            return ""
-        line = f"{line}.long()"
-    low, high = y.min().item(), y.max().item()
-    if low == 1 and high == num_classes:
-        return f"{line} - 1"
-    return line if 0 <= low <= high < num_classes else ""
-
-
-def to_times(name: str, t: object) -> str:
-    """The line that makes t a long tensor (B,)."""
-    line, t = _to_tensor(name, t)
-    if t is None or t.ndim != 1 or not torch.equal(t.float(), t.float().round()):
-        return ""
-    return line if t.dtype == torch.long else f"{line}.long()"
-
-
-def to_weights(name: str, w: object, batch: int) -> str:
-    """The line that makes guidance weights a tensor (batch,), or a number."""
-    line, w = _to_tensor(name, w)
-    if w is None or w.numel() not in (1, batch):
-        return ""
-    if w.numel() == 1 < batch:
-        return f"{line}.item()"
-    return line if w.ndim == 1 else f"{line}.flatten()"
-
-
-def to_picture_set(name: str, value: object, num_classes: int) -> str:
-    """The line that makes a data set of another kind a TensorDataset of images and labels."""
-    with contextlib.suppress(Exception):  # a data set of somebody's own may raise anything
-        return _to_picture_set(name, value, num_classes)
+def say(lines: Callable[[str, object], Lines], name: str, value: object, takes: Callable[[object], object]) -> str:
+    """The end of an error message: the first of the lines whose result is taken; empty where there is none."""
+    with contextlib.suppress(Exception):  # somebody's own data set may raise anything
+        for line, converted in lines(name, value):
+            with contextlib.suppress(ValueError, RuntimeError):
+                takes(converted)
+                return f"{SAYS}{line}"
     return ""
 
 
-def _to_picture_set(name: str, value: object, num_classes: int) -> str:
+def signed(name: str, value: object) -> Lines:
+    """Lines that make a tensor or a generator; bytes of pictures become numbers in [−1, 1]."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield f"torch.Generator().manual_seed({name})", torch.Generator().manual_seed(value)
+    yield from _tensors(name, value, bits="({} * 2.0 - 1)", octets="({} / 127.5 - 1)")
+
+
+def unit(name: str, value: object) -> Lines:
+    """Lines that make a tensor; bytes of pictures, and numbers in [−1, 1], become numbers in [0, 1]."""
+    yield from _tensors(name, value, bits="{}.float()", octets="({} / 255)", shifted="(({} + 1) / 2)")
+
+
+def _tensors(name: str, value: object, bits: str, octets: str, shifted: str = "{}") -> Lines:
+    """bits, octets, shifted: what is done with pictures of 0 and 1, in 0 … 255 and in [−1, 1]."""
+    if isinstance(value, np.ndarray):
+        begin = "torch.from_numpy({})"
+    elif isinstance(value, list | tuple | range):
+        begin = "torch.stack({})" if all(isinstance(part, Tensor) for part in value) else "torch.tensor({})"
+    else:
+        begin = "{}"
+    x = STEPS[begin](value)
+    low, high = x.min().item(), x.max().item()
+    shapes, numbers = _shapes(tuple(x.shape)), ["{}"]
+    if shapes is None:
+        shapes = ["{}", "{}.flatten()", "{}.item()"] if x.numel() == max(x.shape, default=1) else ["{}"]
+        numbers += ["{}.float()", "({} - 1)" if low == 1 else "{}"]
+        numbers += ["{}.long()"] if torch.equal(x.double(), x.double().round()) else []
+    elif low < 0:
+        numbers += [shifted]
+    elif not x.is_floating_point() and high <= 1:
+        numbers += [bits]
+    elif x.dtype == torch.uint8 or 127 < high <= 255:  # a float up to 3 may be anything
+        numbers += [octets]
+    for number in numbers:
+        for shape in shapes:
+            with contextlib.suppress(RuntimeError):  # such as the mean of bytes
+                yield shape.format(number.format(begin.format(name))), STEPS[shape](STEPS[number](x))
+
+
+def _shapes(shape: tuple[int, ...]) -> list[str] | None:
+    """What makes pictures (B, 1, 28, 28); None where these are no pictures. Colours become grey."""
+    match shape:
+        case (_, 1, 28, 28):
+            return ["{}"]
+        case (_, 3, 28, 28):
+            return ["{}.mean(1, keepdim=True)"]
+        case (_, 28, 28, 1 | 3):
+            return ["{}.mean(3)[:, None]"]
+        case (_, 28, 28):
+            return ["{}[:, None]"]
+        case (28, 28):
+            return ["{}[None, None]"]
+    return None
+
+
+def sets(name: str, value: object) -> Lines:
+    """Lines that make a data set of another kind a TensorDataset of images and labels."""
     old, first = name, ""
     while isinstance(value, DataLoader):
         old, value = f"{old}.dataset", value.dataset
@@ -122,30 +112,20 @@ def _to_picture_set(name: str, value: object, num_classes: int) -> str:
     elif hasattr(value, "data") and hasattr(value, "targets"):  # torchvision's
         x, y, images, labels = f"{old}.data", f"{old}.targets", value.data, value.targets
     elif isinstance(value, Subset) and hasattr(value.dataset, "data") and hasattr(value.dataset, "targets"):
-        x, images = f"{old}.dataset.data[{old}.indices]", value.dataset.data[:LOOKED_AT]
+        x, images = f"{old}.dataset.data[{old}.indices]", value.dataset.data[value.indices]
         y = f"torch.as_tensor({old}.dataset.targets)[{old}.indices]"
-        labels = torch.as_tensor(value.dataset.targets[:LOOKED_AT])
+        labels = torch.as_tensor(value.dataset.targets)[value.indices]
     elif isinstance(value, tuple | list) and len(value) == 2 and not isinstance(value[0], tuple | list):
         x, y, (images, labels) = f"{old}[0]", f"{old}[1]", value
     elif isinstance(value, Dataset | Sequence):
-        first = f"images, labels = torch.utils.data.default_collate(list({old})); "
-        x, y = "images", "labels"
-        images, labels = default_collate([value[i] for i in range(min(LOOKED_AT, len(value)))])
+        x, y, first = "images", "labels", f"images, labels = torch.utils.data.default_collate(list({old})); "
+        n = len(value)
+        images, labels = default_collate(
+            [value[i] for i in sorted({i * (n - 1) // LOOKED_AT for i in range(LOOKED_AT + 1)})]
+        )
     else:
-        return ""
-    x, y = to_images(x, images), to_labels(y, labels, num_classes)
-    return f"{first}{name} = torch.utils.data.TensorDataset({x}, {y})" if x and y else ""
-
-
-def _to_tensor(name: str, x: object) -> tuple[str, Tensor | None]:
-    """The line that makes x a tensor, and this tensor; None where x is nothing of that kind."""
-    line = name
-    with contextlib.suppress(TypeError, ValueError, RuntimeError):
-        if isinstance(x, np.ndarray):
-            line, x = f"torch.from_numpy({name})", torch.from_numpy(x)
-        elif isinstance(x, list | tuple) and x and all(isinstance(part, Tensor) for part in x):
-            line, x = f"torch.stack({name})", torch.stack(tuple(x))
-        elif isinstance(x, list | tuple | range | int | float):
-            line, x = f"torch.tensor({name})", torch.tensor(x)
-    fits = isinstance(x, Tensor) and x.dtype in DTYPES and x.layout == torch.strided and not x.is_meta
-    return (line, x) if fits else ("", None)
+        return
+    for x_line, x_converted in unit(x, images):
+        for y_line, y_converted in signed(y, labels):
+            line = f"{first}{name} = torch.utils.data.TensorDataset({x_line}, {y_line})"
+            yield line, TensorDataset(x_converted, y_converted)

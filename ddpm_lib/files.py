@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ddpm_lib import foreign
 
+VARIANCES = ("running_var", "_avg_sq", "square_avg")  # of BatchNorm, of Adam and its kin, of RMSprop
+
 
 def write_tensors(path: Path, kind: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file whose header names its kind and carries a SHA-256 over all of it.
@@ -37,7 +39,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
     """
     if not os.path.exists(path):  # Path.exists raises an error for a name that is too long
         raise FileNotFoundError(f"there is no {kind} at {path}")
-    if other := foreign.what_it_is(path):
+    if other := foreign.why_no_safetensors(path):
         raise ValueError(f"{path} is no {kind} of ddpm_lib: {other}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -62,11 +64,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, st
 
 
 def refuse_unusable(tensors: dict[str, Tensor]) -> None:
-    """Raise ValueError where a network with these tensors could only draw NaN: NaN, infinity, a variance below 0."""
+    """Raise ValueError where a network or an optimizer with these could only make NaN: NaN, ∞, a variance below 0."""
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} holds NaN or infinity")
-        if name.endswith("running_var") and (tensor < 0).any():
+        if name.endswith(VARIANCES) and (tensor < 0).any():
             raise ValueError(f"{name} holds a variance below 0")
 
 
@@ -98,17 +100,23 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside path, flush to the disk, then rename over it; after any error, remove the new file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside path, flush to the disk, then rename over it; after any error, remove the new file.
+
+    path: missing folders are made. Raises OSError, which names path, where the disk refuses.
+    """
     # tempfile would make a file that only its owner can read, and the checkpoint would be that file.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):  # a full disk names no file
+            why = f"{error.strerror or error}; nothing was lost, and nothing is half-written"
+            raise OSError(error.errno, why, str(path)) from error
         raise

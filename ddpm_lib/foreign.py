@@ -8,36 +8,37 @@ UNPACK, OTHER = "unpack it, and give the file that is in it", "give the file wit
 AGAIN = "download it again, by the link of the file itself"
 TORCH = "if it holds weights of a UNet, ddpm.unet.load_state_dict(torch.load({path!r}, weights_only=True)) reads them"
 
-# How a file begins, what it then looks like, and the line that helps.
+# How a file may begin, in small letters; what it then looks like; and the line that helps.
 KINDS = (
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "git lfs pull"),
-    (b"/annex/objects/", "a pointer of git-annex, not the file itself", "git annex get {path!r}"),
-    (b"<!doctype", "a web page, not the file itself", AGAIN),
-    (b"<html", "a web page, not the file itself", AGAIN),
-    (b"<?xml", "a page in XML, not the file itself", AGAIN),
-    (b"\x80\x02", "a pickle, as torch.save once wrote it", TORCH),
-    (b"\x80\x03", "a pickle", TORCH),
-    (b"\x80\x04", "a pickle", TORCH),
-    (b"\x80\x05", "a pickle", TORCH),
-    (b"\x93numpy", "an array of NumPy", "torch.from_numpy(numpy.load({path!r})) reads it"),
-    (b"\x1f\x8b", "a file packed by gzip", "gunzip {path!r}"),
-    (b"\xfd7zxz", "a file packed by xz", UNPACK),
-    (b"bzh", "a file packed by bzip2", UNPACK),
-    (b"\x28\xb5\x2f\xfd", "a file packed by zstd", UNPACK),
-    (b"7z\xbc\xaf", "a 7-Zip archive", UNPACK),
-    (b"rar!", "a RAR archive", UNPACK),
-    (b"\x89hdf", "an HDF5 file, as Keras writes it", OTHER),
-    (b"gguf", "a GGUF file", OTHER),
-    (b"\x89png", "a picture", OTHER),
-    (b"gif8", "a picture", OTHER),
-    (b"\xff\xd8\xff", "a picture", OTHER),
-    (b"%pdf", "a document", OTHER),
-    (b"{", "JSON text, such as a notebook or a config", OTHER),
+    ((b"version https://git-lfs",), "a pointer of Git LFS, not the file itself", "git lfs pull"),
+    ((b"/annex/objects/",), "a pointer of git-annex, not the file itself", "git annex get {path!r}"),
+    ((b"<!doctype", b"<html", b"<?xml"), "a web page or a page in XML, not the file itself", AGAIN),
+    ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "a pickle, as torch.save once wrote it", TORCH),
+    ((b"\x93numpy",), "an array of NumPy", "torch.from_numpy(numpy.load({path!r})) reads it"),
+    ((b"\x1f\x8b",), "a file packed by gzip", "gunzip {path!r}"),
+    (
+        (b"\xfd7zxz", b"bzh", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"rar!"),
+        "a file packed by xz, bzip2 or the like",
+        UNPACK,
+    ),
+    ((b"\x89hdf", b"gguf", b"\x89png", b"gif8", b"\xff\xd8\xff", b"%pdf"), "an HDF5 or GGUF file, or a picture", OTHER),
+    ((b"{",), "JSON text, such as a notebook or a config", OTHER),
 )
 
 
+def why_no_safetensors(path: Path) -> str:
+    """Why a file can't be a safetensors file, and the line that helps; "" for what may be one."""
+    if other := what_it_is(path):
+        return other
+    with open(path, "rb") as file:
+        header, size = int.from_bytes(file.read(8), "little"), os.path.getsize(path)
+    if 8 + header > size:  # a safetensors file says first how long its header is
+        return f"its header should have {header:,} bytes, but the file has {size:,}; it is cut off, or of another kind"
+    return ""
+
+
 def what_it_is(path: Path) -> str:
-    """What a file looks like that is no safetensors file, and the line that helps; "" for what may be one."""
+    """What a file looks like by its first bytes, and the line that helps; "" for safetensors and what is not known."""
     if os.path.isdir(path):
         return "it is a folder; give the path of a file in it"
     if not os.path.isfile(path):
@@ -50,22 +51,19 @@ def what_it_is(path: Path) -> str:
         return f"it can't be read: {error.strerror}"
     if size == 0:
         return "it is empty; was a download or a copy broken off?"
-    header = int.from_bytes(head[:8], "little")  # a safetensors file says first how long its header is
-    if head[8:9] == b"{" and 8 + header <= size:
+    if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:  # safetensors
         return ""
     if head.startswith(b"PK\x03\x04"):
         what, line = _in_a_zip(path)
     else:
         begin = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-        what, line = next(((what, line) for start, what, line in KINDS if begin.startswith(start)), ("", ""))
+        what, line = next(((what, line) for begins, what, line in KINDS if begin.startswith(begins)), ("", ""))
     if head[257:262] == b"ustar":
         what, line = "a tar archive", UNPACK
     if not what and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         what, line = f"text ({head[:30].decode()!r}…)", AGAIN
     if what and head[2:8] != bytes(6):  # a safetensors file that was cut off has zeros there
         return f"it looks like {what}; {line.format(path=str(path))}"
-    if 8 + header > size:
-        return f"its header should have {header:,} bytes, but the file has {size:,}; it is cut off, or of another kind"
     return ""
 
 

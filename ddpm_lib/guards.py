@@ -48,12 +48,24 @@ def unasked(function: Callable) -> Callable:
     return inside()(function)
 
 
-def guard(function: Callable) -> Callable:
-    """Mark a guard, which takes a name and a value: within `inside()` it returns the value without a look."""
+def guard(function: Callable, lines: Callable | None = conversions.signed) -> Callable:
+    """Mark a guard, which takes a name and a value: within `inside()` it returns the value without a look.
+
+    lines: of `conversions`. If one of them makes the value one that the guard takes, the error ends with it.
+    """
 
     @functools.wraps(function)
     def asked(name: str, value: object, *allowed: object, **more: object) -> object:
-        return value if _is_inside.get() else function(name, value, *allowed, **more)
+        if _is_inside.get():
+            return value
+        try:
+            return function(name, value, *allowed, **more)
+        except ValueError as error:
+            if lines is None or not str(error).startswith(name):  # it is about another argument
+                raise
+            text = str(error).partition(conversions.SAYS)[0]  # a guard that this one asked may have said a line
+            end = conversions.say(lines, name, value, lambda other: function(name, other, *allowed, **more))
+            raise ValueError(f"{text}{end}") from error.__cause__
 
     return asked
 
@@ -204,9 +216,11 @@ def torchrun_environment(needed: tuple[str, ...]) -> None:
     found = {name: os.environ[name] for name in needed if os.environ.get(name)}
     advice = "start several processes with torchrun, which sets them, and unset them for a single process"
     if missing := [name for name in needed if name not in found]:
-        raise ValueError(f"{', '.join(found) or needed[0]} is set, but not {', '.join(missing)}: {advice}")
+        empty = ", ".join(name for name in missing if name in os.environ)
+        said = f"{', '.join(found)} is set, but not {', '.join(missing)}" if found else f"{empty} is set, but empty"
+        raise ValueError(f"{said}: {advice}")
     for name, value in found.items():
-        if name != "MASTER_ADDR" and not value.isdecimal():
+        if name != "MASTER_ADDR" and not (value.isdecimal() and len(value) < 10):
             raise ValueError(f"{name} must be a whole number, got {value!r:.60}: {advice}")
     if int(found["RANK"]) >= int(found["WORLD_SIZE"]):
         raise ValueError(f"RANK must be less than WORLD_SIZE, got {found['RANK']} of {found['WORLD_SIZE']}: {advice}")
@@ -232,28 +246,23 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(
-    name: str, x: Tensor, t: Tensor | None = None, T: int = 0, line: Callable = conversions.to_signed_images
-) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T.
-
-    line: function of name and x whose text says, for the error, how x is converted.
-    """
+def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
+    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
     if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
-        what = f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}"
-        raise ValueError(what + conversions.say(line(name, x), name))
+        raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
     if T:
         times("t", t, len(x), T)
     return x
 
 
-@guard
-def pixels(name: str, x: Tensor, line: Callable = conversions.to_images) -> Tensor:
-    """(B, 1, 28, 28) float in [0, 1], B ≥ 1. line: as in `images`."""
-    images(name, x, line=line)
+@functools.partial(guard, lines=conversions.unit)
+def pixels(name: str, x: Tensor, batch: int | None = None) -> Tensor:
+    """(B, 1, 28, 28) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch."""
+    images(name, x)
+    if batch is not None and len(x) not in (1, batch):
+        raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x)}")
     if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
-        what = f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}"
-        raise ValueError(what + conversions.say(line(name, x), name))
+        raise ValueError(f"{name} must lie in [0, 1], got {x.min():g} … {x.max():g}")
     return x
 
 
@@ -290,8 +299,7 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 def times(name: str, t: Tensor, batch: int, T: int) -> Tensor:
     """(batch,) long, 1 … T."""
     if not isinstance(t, Tensor) or t.dtype != torch.long or t.shape != (batch,):
-        end = conversions.say(conversions.to_times(name, t), name)
-        raise ValueError(f"{name} must be a long tensor of shape ({batch},), got {describe(t)}{end}")
+        raise ValueError(f"{name} must be a long tensor of shape ({batch},), got {describe(t)}")
     if batch and not 1 <= int(t.min()) <= int(t.max()) <= T:
         raise ValueError(f"{name} must lie in 1…{T}, got {int(t.min())} … {int(t.max())}")
     return t
@@ -360,33 +368,28 @@ def falling(name: str, value: Tensor) -> Tensor:
 
 
 @guard
-def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None, line: Callable | None = None) -> Tensor:
+def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the expected B; None allows any B. line: as in `images`. torch.as_tensor turns a list into a tensor.
+    batch: the expected B; None allows any B. torch.as_tensor turns a list into a tensor.
     """
-    asked, line = y, line or functools.partial(conversions.to_labels, num_classes=num_classes)
-
-    def refuse(must: str) -> None:
-        raise ValueError(f"{name} {must}{conversions.say(line(name, asked), name)}")
-
     try:
         y = torch.as_tensor(y)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name} must be a tensor of labels, got {y!r:.60}") from error
     if y.ndim not in (1, 2) or len(y) == 0:
-        refuse(f"must be (B,) integers or (B, {num_classes}) rows with B ≥ 1, got {describe(y)}")
+        raise ValueError(f"{name} must be (B,) integers or (B, {num_classes}) rows with B ≥ 1, got {describe(y)}")
     if batch is not None and len(y) != batch:
         raise ValueError(f"{name} must hold one label for each of the {batch} images, got {len(y)}")
     if y.ndim == 1:
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-            refuse(f"of shape (B,) must be integers, got {y.dtype}")
+            raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
         y = y.long()
         if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
-            refuse(f"must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
+            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
         return y
     if y.shape[1] != num_classes or not is_float(y):
-        refuse(f"as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
+        raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
     total = y.sum(dim=1)
     if not ((y >= 0).all() and ((total == 0) | ((total - 1).abs() < 1e-3)).all()):
         raise ValueError(f"each row of {name} must be ≥ 0 and sum to 1, or be all zero for no label")
@@ -439,8 +442,7 @@ def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
         fits = is_finite(w) and abs(float(w)) <= LARGEST_W
     if not fits:
         what = describe(w) if isinstance(w, Tensor) else f"{w!r:.60}"
-        end = conversions.say(conversions.to_weights(name, w, batch), name)
-        raise ValueError(f"{name} must be a finite number or a finite tensor of shape ({batch},), got {what}{end}")
+        raise ValueError(f"{name} must be a finite number or a finite tensor of shape ({batch},), got {what}")
     return w.float() if isinstance(w, Tensor) else float(w)
 
 
@@ -448,19 +450,18 @@ def guidance_weight(name: str, w: float | Tensor, batch: int) -> float | Tensor:
 def generator_or_none(name: str, value: torch.Generator | None) -> torch.Generator | None:
     """A source of random numbers; None is torch's global generator."""
     if value is not None and not isinstance(value, torch.Generator):
-        end = conversions.say(f"torch.Generator().manual_seed({name})" if is_count(value, least=0) else "")
-        raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}{end}")
+        raise ValueError(f"{name} must be a torch.Generator or None, got {value!r:.60}")
     return value
 
 
 # ---------------------------------------------------------------------------- models, samplers, data
 
 
-@guard
+@functools.partial(guard, lines=None)
 def denoiser(name: str, value: object) -> object:
     """A DDPM, or an object with the two attributes that a sampler needs."""
     if not hasattr(value, "predict_noise") or not hasattr(value, "schedule"):
-        end = conversions.say(f"load_checkpoint({name})" if isinstance(value, str | os.PathLike) else "")
+        end = f"{conversions.SAYS}load_checkpoint({name})" if isinstance(value, str | os.PathLike) else ""
         raise ValueError(f"{name} must be a DDPM, or have its predict_noise and schedule, got {value!r:.60}{end}")
     return value
 
@@ -527,26 +528,24 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
     """Noise to start from: an image for each of the labels, or one image that all share; or None."""
     if x_T is not None and len(images(name, x_T)) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x_T)}")
+    if x_T is not None and not x_T.isfinite().all():
+        raise ValueError(f"{name} must be finite, but it holds NaN or infinity")
     return x_T
 
 
-@guard
+@functools.partial(guard, lines=conversions.sets)
 def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple[Tensor, Tensor]:
     """Images and labels of a TensorDataset: (N, 1, 28, 28) float32 in [0, 1] and N labels, N ≥ least.
 
     This is the place where a data set becomes float32: not every device knows float64.
     """
     tensors = getattr(value, "tensors", ())
-
-    def line(*_: object) -> str:
-        return conversions.to_picture_set(name, value, num_classes)
-
     if not isinstance(value, torch.utils.data.TensorDataset) or len(tensors) != 2:
         what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
-        raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}{conversions.say(line())}")
+        raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}")
     x, y = tensors
-    pixels(f"{name}'s images", x, line)
-    y = labels(f"{name}'s labels", y, num_classes, len(x), line)
+    pixels(f"{name}'s images", x)
+    y = labels(f"{name}'s labels", y, num_classes, len(x))
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x.float(), y.float() if y.is_floating_point() else y

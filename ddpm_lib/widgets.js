@@ -32,21 +32,16 @@ if (lab && !lab.dataset.named) {
     set(line, {class: 'guidance-lab-typed', role: 'alert'});
     line.textContent = text;
   };
-  // Before ipywidgets reads the box: a minus sign of any kind, a decimal comma, "w = 2".
+  // Before ipywidgets reads the box: what readTyped makes of it.
   const read = event => {
     const box = event.target;
     if (!box.matches?.('.widget-readout') || (event.type === 'keydown' && event.key !== 'Enter')) return;
     const slider = box.closest('.widget-slider'), knobs = [...slider.querySelectorAll('[role=slider]')];
     const now = box.dataset.shown ?? box.textContent, whole = !now.includes('.');
     const least = +knobs[0].getAttribute('aria-valuemin'), most = +knobs.at(-1).getAttribute('aria-valuemax');
-    const typed = box.textContent.normalize('NFKC').trim(), range = knobs.length > 1;
-    const plain = typed.replace(/[\u2010-\u2015\u2212]/g, '-').replace(/(\d),(\d)/g, '$1.$2');
-    const numbers = range
-      ? /^\D*(\d+)\D+(\d+)\D*$/.exec(plain)?.slice(1).map(Number).sort((a, b) => a - b)
-      : /^(?:[\w ]+=)?\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*%?$/.exec(plain)?.slice(1).map(Number);
-    if (!numbers) say(slider, `“${typed}” is not ${range ? 'two numbers, such as 100 – 400' : 'a number'}, so ${labelOf(box)} stays ${now}.`.replaceAll('-', '−'));
-    else if (numbers[0] < least || numbers.at(-1) > most) say(slider, `${labelOf(box)} goes from ${least} to ${most}.`.replaceAll('-', '−'));
-    else if (typed !== now) say(slider, '');
+    const typed = box.textContent.trim();
+    const {numbers, said} = readTyped(SAY.typed, typed, {name: labelOf(box), now, least, most, range: knobs.length > 1});
+    if (said || typed !== now) say(slider, said);
     box.textContent = numbers ? numbers.map(x => whole ? Math.round(x) : x).join(' – ') : now;
     setTimeout(() => { box.dataset.shown = box.textContent; });  // when ipywidgets has written what holds now
   };

@@ -43,11 +43,14 @@ COARSE_STEPS = 4  # while a control moves, a picture without a student is drawn 
 REST = 0.12  # after so many seconds without a newer state, the full picture is drawn
 PATIENCE = 0.3  # after so many seconds of work, the panel says that it is computing
 FIXED_WEIGHTS = (-1.0, 0.0, 1.0, 2.0, 4.0, 8.0)  # the row over w shows these and the slider's w
-SCRIPT, SHEET, SAY = (
-    (importlib.resources.files("ddpm_lib") / f"widgets.{kind}").read_text("utf-8") for kind in ("js", "css", "json")
+SCRIPT, SHEET, SAY, TYPED = (
+    (importlib.resources.files("ddpm_lib") / f"widgets{name}").read_text("utf-8")
+    for name in (".js", ".css", ".json", "_typed.js")
 )
-STYLE = f'<style onload="{html.escape(SCRIPT)}">\n{SHEET}</style>'  # a widget's HTML runs handlers, but no <script>
-SAY = json.loads(SAY)  # what the labels mean, and other words that the lab in a browser tab says, too
+SAY = json.loads(SAY)  # what this lab and the one in a browser tab say (tools/lab_page.py)
+# A widget's HTML runs handlers, but no <script>.
+STYLE = f'<style onload="const SAY = {html.escape(json.dumps(SAY))};\n{html.escape(TYPED + SCRIPT)}">\n{SHEET}</style>'
+CAPTIONS = SAY["captions"]
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 ONE_STEP_VIEWS = ("grid", "row")  # a student draws these; the others show the way, or a label that it wasn't taught
 
@@ -113,8 +116,8 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
         picture = views[state.view](ddpm, state, tick)
     w_max, largest = getattr(ddpm, "w_max", 0), max(state.w, *FIXED_WEIGHTS) if state.view == "row" else state.w
     if 0 < w_max < largest:
-        limit = f"This network hears no w above {say_number(w_max)}, and draws as for {say_number(w_max)} there."
-        picture = replace(picture, caption=f"{picture.caption} {limit}")
+        limit = SAY["limit"].format(w_max=say_number(w_max))
+        picture = replace(picture, caption=f"{picture.caption} This network {limit}.")
     return picture
 
 
@@ -141,15 +144,15 @@ def _last(walk: Iterator) -> Tensor:
 
 def _grid(ddpm, state, tick) -> LabPicture:
     x = _last(_walk(ddpm, state, labels := _labels(state), tick))
-    what = "The digits 0 to 9" if state.digit is None else f"Ten times the digit {state.digit}, each from other noise"
-    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what}. {_say_where(ddpm, state, say_w(state.w))}", state)
+    what = CAPTIONS["all" if state.digit is None else "one"].format(digit=state.digit)
+    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what} {_say_where(ddpm, state, say_w(state.w))}", state)
 
 
 def _row(ddpm, state, tick) -> LabPicture:
     labels, weights = _labels(state, n=1), (state.w, *FIXED_WEIGHTS)
     x = _last(_walk(ddpm, state, labels, tick, weights)).view(len(labels), len(weights), 1, 28, 28)
     differs = "w and the noise on the way differ" if state.sampler == "ancestral" else "only w differs"
-    caption = f"Each row starts from the same noise; {differs}. The first column follows the slider."
+    caption = CAPTIONS["row"].format(differs=differs)
     if state.guidance_interval is not None:
         caption += f" {_say_where(ddpm, state, 'The w of a column acts.')}"
     names = [f"▸ w = {say_number(state.w)}", *map(say_number, FIXED_WEIGHTS)]
@@ -167,10 +170,7 @@ def _film(ddpm, state, tick) -> LabPicture:
         shown = [here, *(round(i * (len(frames) - 1) / 8) for i in range(9))]
         strip = torch.stack([torch.cat([frames[i][kind] for i in shown]) for kind in (1, 2)])
         names = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
-    caption = (
-        f"The way back from noise, stopped at t = {t}: above x_t, below the digit x̂_0 that the network sees in it. "
-        f"{_say_where(ddpm, state, say_w(state.w))}"
-    )
+    caption = f"{CAPTIONS['film at t'].format(t=t)} {_say_where(ddpm, state, say_w(state.w))}"
     judged = to_unit(x_0_hat)
     return _picture(to_unit(strip.squeeze(2)), judged, labels, caption, state, names, ("x_t", "x̂_0"))
 
@@ -199,9 +199,12 @@ def _mix(ddpm, state, tick) -> LabPicture:
     y[:, state.first] += 1 - state.share
     y[:, state.second] += state.share
     x = _last(_walk(ddpm, state, y, tick))
-    label = f"{1 - state.share:.0%} of {state.first} and {state.share:.0%} of {state.second}"
-    label = label if state.first != state.second else f"{state.first}, mixed with itself"
-    caption = f"Ten times the label {label}, each from other noise. {_say_where(ddpm, state, say_w(state.w))}"
+    row = " + ".join(
+        CAPTIONS["share"].format(percent=round(100 * share), digit=digit)
+        for digit, share in enumerate(y[0].tolist())
+        if share > 0
+    )
+    caption = f"{CAPTIONS['mix'].format(row=row)} {_say_where(ddpm, state, say_w(state.w))}"
     return _picture(x.view(2, 5, 28, 28), x, y, caption, state)
 
 
@@ -226,12 +229,8 @@ def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> Lab
 
 def say_w(w: float) -> str:
     """What the guidance weight w does to the label: one sentence."""
-    if w == -1:
-        return "w = −1: the label is ignored."
-    if w == 0:
-        return "w = 0: purely conditional, no guidance."
-    how = "weaker than the network learned it" if w < 0 else "exaggerated"
-    return f"w = {say_number(w)}: the label is {how}."
+    says = SAY["what w does"]
+    return says.get(f"{w + 0.0:g}", says["below 0" if w < 0 else "above 0"]).format(w=say_number(w))
 
 
 def _say_where(ddpm: DDPM, state: LabState, what: str) -> str:
@@ -317,8 +316,7 @@ class GuidanceLab(ipywidgets.VBox):
         self._mix = _box("mix", self.first, self.second, self.share, self.play)
         ticks = "".join(f'<span style="left: {(w + 1) / 9:.1%}">{say_number(w)}</span>' for w in FIXED_WEIGHTS)
         means = "".join(
-            f"<dt>{_typeset(word)}</dt><dd>{_typeset(text)}</dd>"
-            for word, text in (SAY["views"] | SAY["words"]).items()
+            f"<dt>{typeset(word)}</dt><dd>{typeset(text)}</dd>" for word, text in (SAY["views"] | SAY["words"]).items()
         )
         super().__init__([
             ipywidgets.HTML(STYLE),
@@ -462,14 +460,13 @@ class GuidanceLab(ipywidgets.VBox):
             f'<span title="{SAY["words"].get(name, "")}">{name} <b>{value}</b></span>'
             for name, value in numbers.items()
         )
-        self.caption.value = f'<p role="status" aria-live="polite">{_typeset(picture.caption)}</p>'
+        self.caption.value = f'<p role="status" aria-live="polite">{typeset(picture.caption)}</p>'
 
     def _who(self, state: LabState) -> str:
         """The network that draws this state, and its steps."""
-        if state.distilled:
-            return "student, 1 step"
-        who = "model" if self.student is None else "teacher"
-        return f"{who}, {state.steps} step{'s' * (state.steps > 1)}"
+        teacher = "model" if self.student is None else "teacher"
+        network, steps = ("student", 1) if state.distilled else (teacher, state.steps)
+        return SAY["steps"][steps > 1].format(network=network, steps=steps)
 
 
 class _Picture(ipywidgets.Image):
@@ -493,9 +490,9 @@ def _box(name: str, *children: ipywidgets.Widget) -> ipywidgets.Box:
 
 
 def _spans(names: tuple[str, ...]) -> str:
-    return "".join(f"<span>{_typeset(name)}</span>" for name in names)
+    return "".join(f"<span>{typeset(name)}</span>" for name in names)
 
 
-def _typeset(text: str) -> str:
+def typeset(text: str) -> str:
     """Text as HTML, with x_t, x_T and x̂_0 as formulas set them."""
     return re.sub(r"\b(x̂?)_(\w)", r"<i>\1</i><sub>\2</sub>", html.escape(text))

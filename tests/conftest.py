@@ -5,6 +5,7 @@ import functools
 import os
 import random
 import shutil
+import signal
 from collections import Counter
 
 import hypothesis
@@ -20,7 +21,12 @@ hypothesis.settings.load_profile("repeatable")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about the CPU: they compare with tensors that are there
 os.environ["DDPM_PROGRESS"] = "off"  # what passes in a test isn't the progress of whoever runs it
 torch.backends.mps.is_available = functools.cache(lambda: False)  # torch itself wants it to be cached
+# A shell's background ignores Ctrl-C, and nohup SIGHUP; so would each process that a test starts, to stop it then.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)  # networks this small only lose time by sharing
+collect_ignore = [] if os.environ.get("DDPM_HOSTS") == "1" else ["training/test_hosts.py"]  # minutes, as root
 
 
 class StubNetwork(nn.Module):
@@ -166,6 +172,18 @@ TRIED = pytest.StashKey[Counter]()
 def tried(request):
     """Counts of what was tried in bulk, by what came of it: `tried[outcome] += 1`. Printed at the end."""
     return request.config.stash.setdefault(TRIED, Counter())
+
+
+def pytest_sessionfinish(session):
+    """A worker of xdist hands its counts to the process that prints the summary…"""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tried"] = dict(session.config.stash.get(TRIED, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """… which adds them up."""
+    node.config.stash.setdefault(TRIED, Counter()).update(getattr(node, "workeroutput", {}).get("tried", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config):

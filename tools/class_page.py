@@ -6,10 +6,10 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from marks import Exercise, Mark, write_marks
-
 from ddpm_lib.course import plots
 from ddpm_lib.files import write_atomically
+
+from marks import Exercise, Mark, write_marks
 
 # What one learner's answer to one exercise counts as, in the order of the bars, and the colour of each.
 KINDS = {"passed": plots.GREEN, "named mistake": plots.ORANGE, "wrong, without a name": plots.PINK,

@@ -10,10 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from commit import commit
-from tqdm import tqdm
-
 from ddpm_lib import (
     DDPM,
     DistillConfig,
@@ -31,6 +27,10 @@ from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import evaluate, load_test_features
 
+import torch
+from commit import commit
+from tqdm import tqdm
+
 SNAPSHOT = Path(__file__).parent.parent / "build" / "distil" / "snapshot"
 N = 2000  # digits for each line of scores
 SEED = 1
@@ -40,7 +40,7 @@ SEED = 1
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, help="folder of MNIST; by default $DDPM_DATA or the user's cache")
-    arguments.add_argument("--seconds", type=float, default=2400, help="budget of all stages together")
+    arguments.add_argument("--seconds", type=float, default=1900, help="budget of all stages together")
     arguments.add_argument("--out", type=Path, default=STUDENT)
     arguments = arguments.parse_args()
 

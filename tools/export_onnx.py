@@ -12,9 +12,10 @@ import sys
 import warnings
 from pathlib import Path
 
-import torch
+from ddpm_lib import DDPM, console, load_checkpoint
+from ddpm_lib.files import write_atomically
 
-from ddpm_lib import DDPM, load_checkpoint
+import torch
 
 REPOSITORY = Path(__file__).parent.parent
 BUILD = REPOSITORY / "build" / "onnx"
@@ -40,8 +41,7 @@ def export(ddpm: DDPM, path: Path) -> None:
             dynamic_shapes=tuple({0: batch} for _ in example),
         )
     program.model.metadata_props.update(prediction=ddpm.prediction, T=str(ddpm.schedule.T))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    program.save(path, external_data=False)
+    write_atomically(path, program.model_proto.SerializeToString())
 
 
 def exported(folder: Path = BUILD) -> dict[str, Path]:
@@ -55,6 +55,11 @@ def exported(folder: Path = BUILD) -> dict[str, Path]:
     return paths
 
 
-if __name__ == "__main__":
-    for path in exported(Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD).values():
+@console.command
+def main() -> None:
+    for path in exported(Path(sys.argv[1]).expanduser() if len(sys.argv) > 1 else BUILD).values():
         print(f"{path.stat().st_size / 1e6:.1f} MB: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,15 +17,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ddpm_lib import DDPM, load_checkpoint, widgets
+
 import torch
 from PIL import Image
-
-from ddpm_lib import DDPM, load_checkpoint, widgets
 
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 NPM = REPOSITORY / "build" / "npm"
 MINUTES = 5  # for npm
+TYPED = REPOSITORY / "ddpm_lib" / "widgets_typed.js"  # how a typed number is read, in JupyterLab's lab, too
 MODULES = ["words", "diffusion", "editing", "picture", "artist", "network", "lab", "pad", "main"]  # imports go left
 VIEWS = {key: widgets.VIEWS[key] for key in ("grid", "row", "film", "mix")}
 FORGET = 250  # t to which the pad noises a drawing at first
@@ -66,10 +67,14 @@ def parts(scrubber: str, picture: Image.Image) -> dict:
         "drawn_before": scrubber.replace("scrubber.png", f"data:image/png;base64,{in_base64(png.getvalue())}"),
         "scripts": scripts(),
         "files": {name: in_base64(gzip.compress(path.read_bytes(), 9, mtime=0)) for name, path in files.items()},
-        "networks": json.dumps({"networks": {name: about(name, ddpm) for name, ddpm in models.items()}}),
+        "about": {"words": widgets.SAY, "networks": {name: about(name, ddpm) for name, ddpm in models.items()}},
         "weights": f"{sum(p.numel() for ddpm in models.values() for p in ddpm.unet.parameters()):,}",
         "runtime_version": json.loads((runtime / "package.json").read_text(encoding="utf-8"))["version"],
         "views": VIEWS,
+        "fixed_weights": widgets.FIXED_WEIGHTS,
+        "say_number": widgets.say_number,
+        "say": widgets.SAY,
+        "typeset": widgets.typeset,
         "T": models["teacher"].schedule.T,
         "w_max": f"{models['student'].w_max:g}",
         "forget": FORGET,
@@ -108,7 +113,7 @@ def joined(folder: Path) -> str:
 
     Each becomes a function that is called once and returns what it exports.
     """
-    parts = []
+    parts = [TYPED.read_text(encoding="utf-8")]
     for name in MODULES:
         source = (folder / f"{name}.js").read_text(encoding="utf-8")
         exported = re.findall(r"(?m)^export (?:async )?(?:function\*?|class|const) (\w+)", source)
@@ -140,9 +145,11 @@ def node_modules() -> Path:
                 text=True,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise LeftOut(f"npm could not fetch onnxruntime-web ({type(error).__name__})") from error
+            raise LeftOut(f"npm could not fetch onnxruntime-web and minisearch ({type(error).__name__})") from error
         if ended.returncode:
             code = re.search(r"npm error code (\w+)", ended.stderr)
-            raise LeftOut(f"npm could not fetch onnxruntime-web ({code[1] if code else 'no reason given'})")
+            raise LeftOut(
+                f"npm could not fetch onnxruntime-web and minisearch ({code[1] if code else 'no reason given'})"
+            )
         shutil.copy(lock, done)
     return NPM / "node_modules"

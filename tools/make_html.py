@@ -3,8 +3,8 @@
     python tools/make_html.py [FOLDER]
 
 nbconvert turns each cell into HTML, math-core each equation into MathML, which browsers can show. This file adds
-the page around them (tools/reader/), links between pages, the text that the search reads, and the w scrubber: digits
-that the shipped weights draw now, from one noise, for every w of the slider.
+the page around them (tools/reader/), links between pages, and the w scrubber: digits that the shipped weights draw now,
+from one noise, for every w of the slider. lab_page.py makes the live lab, search_page.py the index of the search.
 
 Every page is one of the repository's files: notebooks, glossary.md, teaching.md, the pages in docs/, README.md, and
 each file that one of them links to, such as a module of ddpm_lib. Whoever wrote a notebook can't run code in its page:
@@ -21,35 +21,35 @@ import shutil
 import sys
 import time
 import tomllib
-import unicodedata
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from ddpm_lib import console, load_checkpoint, sample
+from ddpm_lib.evaluation import classify, diversity, load_classifier
+from ddpm_lib.widgets import SAY, say_number, say_w
+
+import hosted
 import jinja2
 import lab_page
 import math_core
 import nbformat
 import nh3
 import numpy as np
+import search_page
 import torch
 from fontTools import subset
-from fontTools.ttLib import TTFont
-from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
-from ddpm_lib import console, load_checkpoint, sample
-from ddpm_lib.evaluation import classify, diversity, load_classifier
-from ddpm_lib.widgets import say_number, say_w
-
 REPOSITORY = Path(__file__).parent.parent
 READER = Path(__file__).parent / "reader"
 BUILD = REPOSITORY / "build" / "html"
-LAB = "GuidanceLab:"  # the scrubber replaces the cell whose text begins like this
-SCRUBBER = '<p class="scrubber-goes-here"></p>'  # until everything that came from the files is clean
+MADE = b'<meta name="generator" content="tools/make_html.py">'  # so a folder that is emptied is one of this tool's
+LAB = "GuidanceLab:"  # the live lab replaces the cell whose text begins like this
+LAB_HERE = '<p class="lab-goes-here"></p>'  # until everything that came from the files is clean
 LINE_OF_LINKS = re.compile(r"\[[^\]]*\]\([^)]*\)(?: · \[[^\]]*\]\([^)]*\))*")
 BACK_OR_ON = re.compile(r"README\.md#the-course|→\]\(")
 MATH = math_core.LatexToMathML()
@@ -61,7 +61,7 @@ VALUES = {  # links that run nothing, pictures for which no other host is asked,
     "id": re.compile("(?!(contents?|scrub)$)"),
 }  # fmt: skip
 
-WEIGHTS = [round(-1 + 0.25 * i, 2) for i in range(37)]  # the slider of the scrubber has these w
+WEIGHTS = [-1 + 0.5 * i for i in range(19)]  # the slider of the scrubber has these w
 NOISES, STEPS, W_AT_FIRST = 5, 8, 1.0
 TILE = 30  # a digit and one transparent pixel around it
 
@@ -221,7 +221,7 @@ def with_stills(picture: re.Match) -> str:
     return f"<picture>{markup}</picture>" if markup != picture[0] and picture[0].startswith("<img") else markup
 
 
-def render(site: Site, page: Page, scrubber: str = "") -> None:
+def render(site: Site, page: Page, lab: str) -> None:
     """Fill in the page's title, body and sections."""
     path = REPOSITORY / page.source
     if path.suffix == ".ipynb":
@@ -231,6 +231,7 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
         if path.suffix != ".md":
             text = f"# {page.source}\n\n~~~~~{path.suffix[1:] or 'text'}\n{text}\n~~~~~"
         notebook = new_notebook(cells=[new_markdown_cell(text)])
+    notebook.cells = [cell for cell in notebook.cells if "hosted" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # the page has other links to previous and next
             lines = cell.source.split("\n")
@@ -243,9 +244,7 @@ def render(site: Site, page: Page, scrubber: str = "") -> None:
     site.rendered = page
     markup, _ = site.exporter.from_notebook_node(notebook)
     markup = re.sub(r"(?s)<picture>.*?</picture>|<img\b[^>]*>", with_stills, markup)
-    page.body = clean(markup).replace(
-        SCRUBBER, scrubber
-    )  # cleaned last: nothing changes it afterwards but the scrubber
+    page.body = clean(markup).replace(LAB_HERE, lab)  # cleaned last: nothing changes it afterwards but the lab
 
 
 def for_a_page(data: dict, metadata: dict, name: str) -> dict:
@@ -255,7 +254,7 @@ def for_a_page(data: dict, metadata: dict, name: str) -> dict:
         alt = html.escape(str(metadata.get("image/gif", {}).get("alt", "A film.")))
         return {"text/html": f'<img src="data:image/gif;base64,{data["image/gif"].strip()}" alt="{alt}">'}
     if text.startswith(LAB):
-        return {"text/html": SCRUBBER}
+        return {"text/html": LAB_HERE}
     if text and all(line.startswith("○ ") for line in text.splitlines()):  # the options of a guess
         button = f'<label><input type="radio" name="{html.escape(name)}"> '
         options = [f"{button}{html.escape(line[2:])}</label>" for line in text.splitlines()]
@@ -281,7 +280,7 @@ def scrubber_frames() -> tuple[Image.Image, list[str]]:
         x = sample(ddpm, labels, w=w, steps=STEPS, x_T=x_T).cpu()
         read = (classify(classifier, x)[0].argmax(1).cpu() == labels).sum().item()
         captions.append(
-            f"<b>{say_w(w)}</b> Other texts call it the guidance scale 1 + w = {say_number(1 + w)}. "
+            f"<b>{say_w(w)}</b> {SAY['scale'].format(scale=say_number(1 + w))} "
             f"<b>{read} of {len(labels)}</b> digits are read as asked (agreement {read / len(labels):.2f}). "
             f"Diversity within a digit: <b>{diversity(x, labels):.2f}</b>."
         )
@@ -314,35 +313,10 @@ def math_font(text: str) -> bytes:
     implied = {chr(code) for block in (range(0x1D434, 0x1D468), range(0x1D6E2, 0x1D71C)) for code in block} | {"√"}
     chosen.populate(text="".join(set(text) | implied))
     chosen.subset(font)
-    narrow_roots(font)
     small = io.BytesIO()
     subset.save_font(font, small, options)
     font.close()
     return small.getvalue()
-
-
-def narrow_roots(font: TTFont) -> None:
-    """Give all sizes of the root sign the width of the smallest, and the second size a height between first and third.
-
-    Browsers leave room for the widest size, whichever they show, so that a gap would follow each root. For a single
-    letter with an index they would take a size that hangs far below it.
-    """
-    variants = font["MATH"].table.MathVariants
-    root = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(font.getBestCmap()[ord("√")])]
-    smallest, second = root.MathGlyphVariantRecord[:2]
-    width, high = font["hmtx"][smallest.VariantGlyph][0], second.AdvanceMeasurement
-    for part in [*root.MathGlyphVariantRecord[1:], *root.GlyphAssembly.PartRecords]:
-        name = part.VariantGlyph if hasattr(part, "VariantGlyph") else part.glyph
-        advance, bearing = font["hmtx"][name]
-        flatter = 1.0
-        if part is second:
-            part.AdvanceMeasurement = (smallest.AdvanceMeasurement + high) // 2
-            flatter = part.AdvanceMeasurement / high
-        glyph = font["glyf"][name]
-        glyph.coordinates.scale((width / advance, flatter))
-        glyph.coordinates.toInt()
-        glyph.recalcBounds(font["glyf"])
-        font["hmtx"][name] = width, round(bearing * width / advance)
 
 
 def course(site: Site) -> list[Page]:
@@ -359,27 +333,18 @@ def course(site: Site) -> list[Page]:
     return list(site.pages.values())
 
 
-def words(markup: str) -> str:
-    """The text of some HTML on one line, each accent a sign of its own, so that a search can pass over it."""
-    return unicodedata.normalize("NFD", Markup(markup).striptags())
-
-
-def sections(page: Page) -> list[tuple[str, str, str]]:
-    """Anchor, heading and text of each part of a page, for the search."""
-    top, *parts = re.split(r'<h[123] id="([^"]*)">(.*?)</h[123]>', page.body, flags=re.DOTALL)
-    found = [("", "", words(top))] if words(top) else []
-    return found + [(html.unescape(a), words(b), words(c)) for a, b, c in zip(*[iter(parts)] * 3, strict=True)]
-
-
 def addresses() -> dict[str, str]:
     """github: OWNER/NAME, address: that of the published site; from [project.urls], "" where that doesn't say."""
-    urls = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
-    github = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", urls.get("Repository", ""))
-    return {"github": github[1] if github else "", "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
+    urls = hosted.project_urls(REPOSITORY)
+    return {"github": hosted.github(urls), "address": html.escape(urls.get("Documentation", "")).rstrip("/")}
 
 
 def build(folder: Path = BUILD) -> dict[str, Page]:
-    """Write the site into folder, which is emptied before; the pages by their source."""
+    """Write the site into folder, emptied before; the pages by their source. Exits where others' files are in it."""
+    first = folder / "index.html"
+    made = first.is_file() and MADE in first.read_bytes()
+    if folder != BUILD and not made and folder.exists() and any(folder.iterdir()):
+        sys.exit(f"{folder} holds files that no site of this tool has; empty it yourself, or name a new folder")
     site = Site()
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(READER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -389,7 +354,7 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     frames, captions = scrubber_frames()
     scrubber = scrubber_html(captions, templates)
     lab = lab_page.parts_or_none(scrubber, frames)
-    in_notebook_05 = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
+    shown = templates.get_template("lab_frame.html.j2").render() if lab else scrubber
     notebooks = course(site)
     more = ("notebooks/sweeps/*.ipynb", "notebooks/glossary.md", "notebooks/teaching.md", "docs/*.md", "README.md")
     files = [file for pattern in more for file in sorted(REPOSITORY.glob(pattern))]
@@ -397,38 +362,38 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
     while site.waiting:  # rendering a page may add pages
         page = site.waiting.pop(0)
         try:
-            render(site, page, in_notebook_05)
+            render(site, page, shown)
         except Exception as error:
             error.add_note(f"It stands in {page.source}, which can't become a page as it is.")
             raise
 
     intro, searching = Page("index"), Page("search", "Search")
-    start = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]  # title, first paragraph
-    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render("\n\n".join(start))) + scrubber
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")
+    start = "\n\n".join([part for part in readme if hosted.MARK not in part][:2])  # title, first paragraph
+    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render(start)) + shown
 
     site.pages["README.md"].title = "The repository"
     rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)
-    index = [[one.name, words(one.title), sections(one)] for one in order + rest]
+    index = search_page.index_or_none(order + rest)
     scripts = {path.name: path.read_text(encoding="utf-8") for path in READER.glob("*.js")}
+    if index:
+        scripts["minisearch.js"] = search_page.library()
     shared = {
         "order": order, "rest": rest, "course": notebooks, "scrubber": scrubber, "js": scripts,
-        "lab": lab, **addresses(),
+        "lab": lab, "index": index, **addresses(),
     }  # fmt: skip
-    files = {
-        "index.html": templates.get_template("index.html.j2").render(page=intro, **shared),
-        "search.html": templates.get_template("search.html.j2").render(page=searching, index=index, **shared),
-    }
-    for one in site.pages.values():
-        files[one.name] = templates.get_template("page.html.j2").render(page=one, **shared)
+    template = templates.get_template("page.html.j2")
+    files = {"index.html": templates.get_template("index.html.j2").render(page=intro, **shared)}
+    files |= {one.name: template.render(page=one, **shared) for one in site.pages.values()}
+    if index:
+        files["search.html"] = templates.get_template("search.html.j2").render(page=searching, **shared)
+    if lab:
+        files["lab.html"] = templates.get_template("lab.html.j2").render(**lab, **shared)
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
-    if lab:
-        (folder / "lab.html").write_text(
-            templates.get_template("lab.html.j2").render(**lab, **shared), encoding="utf-8"
-        )
     frames.save(folder / "scrubber.png", optimize=True, transparency=32)
     shutil.copy(READER / "style.css", folder)
     (folder / "math.woff").write_bytes(math_font("".join(re.findall("(?s)<math.*?</math>", "".join(files.values())))))

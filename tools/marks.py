@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ddpm_lib.course import checks
+from ddpm_lib.files import write_atomically
+
 import nbformat
 import psutil
 from IPython.core.inputtransformer2 import TransformerManager
 from my_notebooks import unreadable, without_outputs
-
-from ddpm_lib.course import checks
-from ddpm_lib.files import write_atomically
 
 SECONDS = 20  # an exercise may take so long: its check ends an answer after ten, so only hostile code gets here
 MEMORY = 3 * 2**30  # bytes that a learner's process may take

@@ -8,9 +8,9 @@ text, and cells whose code is collapsed.
 import re
 import sys
 
-import nbformat
-
 from ddpm_lib import console
+
+import nbformat
 
 FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 NO_WORDS = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|^\|[-:| ]+\|$", re.DOTALL | re.MULTILINE)
@@ -46,9 +46,9 @@ def stated(notebook: nbformat.NotebookNode) -> int:
 
 @console.command
 def main() -> None:
-    import run_notebooks  # which imports this file for the README's table
-
     from ddpm_lib.course import tables
+
+    import run_notebooks  # which imports this file for the README's table
 
     _, measured = tables.read_measured()
     names = ["words", "pictures", "code", "exercises", "recap", "computing"]

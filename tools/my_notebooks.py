@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
-
 from ddpm_lib.files import write_atomically
+
+import nbformat
 
 # A link to a file of notebooks/ that is no notebook of the course: such as glossary.md or sweeps/w_sweep.ipynb.
 ELSEWHERE = re.compile(r"\]\((?!https?:|#|\.\./|\d\d_[^/)]*\.ipynb)([^)\s]+)\)")

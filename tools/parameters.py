@@ -1,6 +1,6 @@
 """Parameters from the command line: checked against the defaults of a notebook before its kernel starts.
 
-A value has the type of the notebook's default, and a whole number is at least 1. What else holds is said here by name.
+A value has the type of the notebook's default, and a whole number is from 1 to `MOST`. What else holds is said here.
 """
 
 import ast
@@ -9,34 +9,78 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import papermill
-
-from ddpm_lib import guards
+from ddpm_lib import guards, load_checkpoint
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import SOURCES
 from ddpm_lib.sampling import SAMPLERS
 
+import papermill
+
 # Files that must be there, and files or folders that a notebook writes. All are relative to where a command was typed.
 READ, WRITTEN = ("checkpoint", "sweep_table", "variants_table"), ("checkpoint_path", "figures_dir", "out")
+# Steps of a sampler, which takes at most T; a notebook may go on to more of them than it is told.
+STEPS, TIMES_AS_MANY = ("steps", "few_steps", "grid_steps", "denoise_steps", "step_counts"), {"09_museum_of_bugs": 5}
+# Of a checkpoint: most notebooks draw in 20 steps somewhere, and 05 shows ten times.
+LEAST_T = {"05_guidance_lab": 10} | dict.fromkeys(
+    ("02_unet", "04_guided_sampling", "06_morphing", "07_fast_sampling", "08_measuring_guidance",
+     "10_one_model_many_names", "11_one_step"), 20
+)  # fmt: skip
+MOST = 1_000_000  # nobody needs more, and the memory would not do
 
-# A guard for a parameter's value, or for each item where the default is a list.
-CHECKS: dict[str, Callable[[str, object], object]] = {
-    "T": partial(guards.count, least=2, most=guards.LARGEST_T),
-    "samples_per_weight": partial(guards.count, least=50),
-    "pool_samples": partial(guards.count, least=200),
-    **dict.fromkeys(("samples", "live_samples", "n"), partial(guards.count, least=2)),  # FID needs a covariance
+
+def _whole(least: int, most: int = MOST) -> Callable:
+    return partial(guards.count, least=least, most=most)
+
+
+def _pair(name: str, value: object) -> None:
+    if len(value) != 2:
+        raise ValueError(f"{name} must be two digits, got {value!r:.60}")
+
+
+def _line(name: str, value: object) -> None:
+    for point in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(point, list | tuple) or len(point) != 2 or not all(map(guards.is_finite, point)):
+            raise ValueError(f"{name} must be a list of points (right, down) in pixels, got {value!r:.60}")
+
+
+def _some_conditional(name: str, value: object) -> None:
+    if not any(guards.is_finite(w) and w >= 0 for w in value):
+        raise ValueError(f"one of {name} must be ≥ 0, got {value!r:.60}")
+
+
+def _guidance(name: str, value: object) -> None:
+    if guards.within(name, value, f"[{-guards.LARGEST_W:g}, {guards.LARGEST_W:g}]") == 0:
+        raise ValueError(f"{name} must not be 0, which guides nothing")
+
+
+# A guard for a parameter's value, or for each item where the default is a list. "NOTEBOOK NAME" is a rule of that one.
+RULES: dict[str, Callable] = {
+    "T": _whole(5),  # 01 looks at ninths of it
+    "09_museum_of_bugs samples": _whole(10),  # the first ten are shown
+    "samples_per_weight": _whole(50),
+    "pool_samples": _whole(200, 10_000),  # so many real digits are there
+    "noises": _whole(1, 50),  # so many of each kind are among the embedded test digits
+    **dict.fromkeys(("samples", "live_samples", "n"), _whole(2)),  # FID needs a covariance
+    **dict.fromkeys(("widths", "embedding_width"), _whole(1, 4096)),
+    "frames_per_change": _whole(1, 10_000),
+    "hold": _whole(0, 10_000),
+    **dict.fromkeys(("seed", "animated_seeds"), _whole(0, 2**63 - 1)),
+    **dict.fromkeys(("digit", "digit_shown", "digits_shown", "labels", "pair"), _whole(0, 9)),
     "sampler": partial(guards.choice, allowed=(*SAMPLERS, "real")),
     "variant": partial(guards.choice, allowed=tuple(VARIANTS)),
     "data_source": partial(guards.choice, allowed=SOURCES),
-    **dict.fromkeys(("seed", "animated_seeds"), partial(guards.count, least=0, most=2**63 - 1)),
-    **dict.fromkeys(("digit", "digit_shown", "digits_shown", "labels", "pair"), partial(guards.count, least=0, most=9)),
     **dict.fromkeys(
-        ("w", "weights", "live_weights", "w_measured", "w_interval", "w_acts"),
+        ("w", "weights", "live_weights", "w_measured", "w_interval", "w_gentle"),
         partial(guards.within, interval=f"[{-guards.LARGEST_W:g}, {guards.LARGEST_W:g}]"),
     ),
+    "w_acts": _guidance,
     **dict.fromkeys(("p_uncond", "target"), partial(guards.within, interval="[0, 1]")),
     **dict.fromkeys(("budget_seconds", "budget_eps_seconds", "budget_flow_seconds"), partial(guards.finite, above=0)),
+    "provenance": guards.json_dict,
+    "lines": _line,
 }
+# Guards for lists as a whole.
+LISTS: dict[str, Callable] = {"widths": guards.widths, "pair": _pair, "live_weights": _some_conditional}
 
 
 def defaults(path: Path) -> dict[str, object]:
@@ -61,51 +105,74 @@ def chosen(path: Path, known: dict[str, object], given: dict[str, str]) -> dict[
     for name in given:
         if name in known:
             try:
-                found[name] = _value(name, known[name], given[name])
+                found[name] = _value(path.stem, name, known[name], given[name])
             except ValueError as error:
                 raise ValueError(f"{path.stem}, parameters cell: {error} (default: {known[name]!r})") from None
+    try:
+        _check_steps(path.stem, known, found)
+    except ValueError as error:
+        raise ValueError(f"{path.stem}, parameters cell: {error}") from None
     return found
 
 
-def _value(name: str, default: object, text: str) -> object:
-    value = literal(text)
+def _check_steps(notebook: str, known: dict[str, object], found: dict[str, object]) -> None:
+    """Compare steps with the T of the checkpoint: given ones, and for a checkpoint of your own the defaults, too."""
+    own = found.get("checkpoint")
+    steps = {name: found.get(name, known[name]) for name in STEPS if name in found or (own and name in known)}
+    if not steps and not (own and notebook in LEAST_T):
+        return
+    T = load_checkpoint(own).schedule.T
+    if own and LEAST_T.get(notebook, 1) > T:
+        raise ValueError(f"checkpoint must have T ≥ {LEAST_T[notebook]}, got T = {T}")
+    share = TIMES_AS_MANY.get(notebook, 1)
+    for name, value in steps.items():
+        # Of a list of its own, the notebook leaves out what is too much.
+        for item in (value if name in found else ()) if isinstance(value, list | tuple) else [value]:
+            guards.count(f"{name} (at most T{f' / {share}' if share > 1 else ''})", item, most=T // share)
+
+
+def _value(notebook: str, name: str, default: object, text: str) -> object:
+    value, rule = literal(text), RULES.get(f"{notebook} {name}", RULES.get(name))
     if name in READ + WRITTEN:
-        return _path(name, text, value)
+        return _path(name, default, text, value)
     if isinstance(default, str) and not isinstance(value, str):
         value = text  # a date or a commit may look like a number
     if not isinstance(default, list):
-        _check(name, name, default, value)
-    elif not isinstance(value, list | tuple) or not value:
+        _check(rule, name, default, value)
+    elif not isinstance(value, list | tuple) or not (value or name == "lines"):
         raise ValueError(f"{name} must be a list such as {default}, got {value!r:.60}")
-    elif name == "widths":
-        guards.widths(name, value)
-    elif name == "pair" and len(value) != 2:
-        raise ValueError(f"{name} must be two digits, got {value!r:.60}")
     else:
+        LISTS.get(name, lambda *_: None)(name, value)
         for item in value:
-            _check(name, f"each of {name}", default[0], item)
+            _check(rule, f"each of {name}", default[0], item)
     return value
 
 
-def _check(name: str, said: str, default: object, value: object) -> None:
+def _check(rule: Callable | None, said: str, default: object, value: object) -> None:
     """said: what an error calls the value."""
     if isinstance(value, bool) and not isinstance(default, bool):
         raise ValueError(f"{said} must not be True or False")  # for Python these are numbers
-    if name in CHECKS:
-        CHECKS[name](said, value)
+    if isinstance(default, str | dict | bool) and not isinstance(value, type(default)):
+        raise ValueError(f"{said} must be of type {type(default).__name__}, got {value!r:.60}")
+    if rule:
+        rule(said, value)
     elif isinstance(default, int) and not isinstance(default, bool):
-        guards.count(said, value)
+        guards.count(said, value, most=MOST)
     elif isinstance(default, float):
         guards.finite(said, value)
-    elif default is not None and not isinstance(value, type(default)):
-        raise ValueError(f"{said} must be of type {type(default).__name__}, got {value!r:.60}")
 
 
-def _path(name: str, text: str, value: object) -> str | None:
+def _path(name: str, default: object, text: str, value: object) -> str | None:
     """An absolute path, because the kernel starts in another folder. "student" is the name of weights that ship."""
-    if value is None or (name == "checkpoint" and value == "student"):
+    if (value is None and default is None) or (name == "checkpoint" and value == "student"):
         return value
-    path = Path(os.path.abspath(guards.path(name, value if isinstance(value, str) else text)))
+    if value is None:
+        raise ValueError(f"{name} must be a path, got None")
+    text = value if isinstance(value, str) else text
+    check = guards.folder_or_none if name == "figures_dir" else guards.path
+    path = Path(os.path.abspath(check(name, text)))
     if name in READ and not path.is_file():
         raise ValueError(f"{name}: there is no file {path}")
+    if path.exists() and path.is_dir() != (name == "figures_dir"):
+        raise ValueError(f"{name} must be a {'folder' if path.is_file() else 'file'}, got {path}")
     return str(path)

@@ -10,13 +10,13 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from ddpm_lib import TrainConfig, console, describe_machine, load_checkpoint, load_mnist, save_checkpoint, train
+from ddpm_lib.checkpoint import SHIPPED, read_metadata
+
 import torch
 from commit import commit
 from distil import N, scores
 from tqdm import tqdm
-
-from ddpm_lib import TrainConfig, console, describe_machine, load_checkpoint, load_mnist, save_checkpoint, train
-from ddpm_lib.checkpoint import SHIPPED, read_metadata
 
 SNAPSHOTS = Path(__file__).parent.parent / "build" / "refine"
 # Larger batches and a longer average than in the first 50 minutes, because little is left to learn; fewer dropped

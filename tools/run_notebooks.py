@@ -26,7 +26,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import before_main  # noqa: F401 (first)
+from ddpm_lib import console
+from ddpm_lib.course import tables
+from ddpm_lib.course.speed import training_speed
+from ddpm_lib.files import write_atomically
+
 import class_page
 import execution
 import marks
@@ -35,11 +39,6 @@ import my_notebooks
 import nbformat
 import papermill
 import parameters
-
-from ddpm_lib import console
-from ddpm_lib.course import tables
-from ddpm_lib.course.speed import training_speed
-from ddpm_lib.files import write_atomically
 
 REPOSITORY = Path(__file__).parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -218,7 +217,7 @@ def store(names: list[str]) -> list[Run]:
         if not run.error:
             notebook = nbformat.read(output, 4)
             clean(notebook)
-            nbformat.write(notebook, path)
+            write_atomically(path, f"{nbformat.writes(notebook)}\n".encode())
         write_measured([run])
     return runs
 
@@ -236,7 +235,7 @@ def write_measured(runs: list[Run], speed: float | None = None) -> None:
     tables.write_measured(images_per_s if speed is None else round(speed), measured)
     before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_START)
     _, _, after = rest.partition(TABLE_END)
-    README.write_text(f"{before}{TABLE_START}{readme_table()}{TABLE_END}{after}", encoding="utf-8")
+    write_atomically(README, f"{before}{TABLE_START}{readme_table()}{TABLE_END}{after}".encode())
 
 
 def readme_table() -> str:
@@ -284,7 +283,7 @@ def figures() -> None:
             for tag in cell.metadata.get("tags", []):
                 if tag.startswith("figure:"):
                     target = FIGURES / f"{tag.removeprefix('figure:')}.png"
-                    target.write_bytes(base64.b64decode(image))
+                    write_atomically(target, base64.b64decode(image))
                     print(target.relative_to(REPOSITORY))
 
 

@@ -37,7 +37,13 @@ from statistics import fmean
 # This must come before torch starts its threads. Processes share the cores; a kernel with one thread is repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import before_main  # noqa: F401 (first)
+from ddpm_lib import console
+from ddpm_lib.checkpoint import SHIPPED
+from ddpm_lib.course import plots, tables
+from ddpm_lib.course.variants import VARIANTS
+from ddpm_lib.data import default_root, has_full_mnist
+from ddpm_lib.files import write_atomically
+
 import my_notebooks
 import nbformat
 import papermill
@@ -45,13 +51,6 @@ import parameters
 from commit import commit
 from execution import run_cells, running
 from run_notebooks import FIGURES, NOTEBOOKS, REPOSITORY, clean
-
-from ddpm_lib import console
-from ddpm_lib.checkpoint import SHIPPED
-from ddpm_lib.course import plots, tables
-from ddpm_lib.course.variants import VARIANTS
-from ddpm_lib.data import default_root, has_full_mnist
-from ddpm_lib.files import write_atomically
 
 SWEEPS = NOTEBOOKS / "sweeps"
 BUILD = REPOSITORY / "build" / "sweep"
@@ -306,7 +305,7 @@ def store(grid: str) -> None:
         run_cells(path, output, {})
         notebook = nbformat.read(output, 4)
     clean(notebook)
-    nbformat.write(notebook, path)
+    write_atomically(path, f"{nbformat.writes(notebook)}\n".encode())
 
 
 def part_of(names: list[str], part: str) -> list[str]:

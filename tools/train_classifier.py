@@ -16,14 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from commit import commit
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import TensorDataset
-from tqdm import tqdm
-
 from ddpm_lib import console, describe_machine, load_mnist, to_signed
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
@@ -37,6 +29,14 @@ from ddpm_lib.evaluation import (
     measure,
 )
 from ddpm_lib.files import read_tensors, write_tensors
+
+import torch
+import torch.nn.functional as F
+from commit import commit
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import TensorDataset
+from tqdm import tqdm
 
 BATCH_SIZE = 128
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 60_000)  # there is a floor for so many images

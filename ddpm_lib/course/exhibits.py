@@ -14,6 +14,7 @@ from ddpm_lib.course import museum, plots
 from ddpm_lib.course.bug_tests import Notes, film_of
 from ddpm_lib.course.one_look import real_digits
 from ddpm_lib.evaluation import evaluate
+from ddpm_lib.interrupts import undisturbed
 
 # What each picture shows, for those who can't see it.
 ALT = {
@@ -231,7 +232,7 @@ def train_table(draw_times: Callable, batches: int, seed: int, T: int = 20) -> T
 
     table, generator = Table(T, seed), torch.Generator().manual_seed(seed)
     model = Timed(table, NoiseSchedule.cosine(T), prediction="v")
-    optimizer = torch.optim.Adam(table.parameters(), lr=0.05)
+    optimizer = undisturbed()(torch.optim.Adam)(table.parameters(), lr=0.05)
     images, labels = load_mnist(source="embedded")[0].tensors
     for _ in range(batches):
         chosen = torch.randint(len(images), (64,), generator=generator)

@@ -46,12 +46,12 @@ def draw_digits(model: object, labels: Tensor, seed: int, w: float = 0.0) -> Ten
 
 
 def agreement(model: object, samples: int, seed: int) -> float:
-    """The share of about `samples` drawn digits that the classifier reads as asked for."""
+    """The share of `samples` drawn digits that the classifier reads as asked for."""
     return _scores(model, samples, seed).agreement
 
 
 def _scores(model: object, samples: int, seed: int, w: float = 0.0) -> Scores:
-    labels = torch.arange(10).repeat(samples // 10)
+    labels = torch.arange(samples) % 10
     return evaluate(draw_digits(model, labels, seed, w), labels)
 
 

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from ddpm_lib.data import default_root, has_full_mnist
 from ddpm_lib.precision import describe_machine
 
-EXTRAS = ("data", "evaluation", "lab", "course")  # of pyproject.toml: what the notebooks use beside the engine
+EXTRAS = ("data", "evaluation", "lab", "hosted")  # of pyproject.toml: what the notebooks use beside the engine
 ENOUGH_MEMORY, ENOUGH_DISK = 1.5, 1.0  # GiB
 
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.course import plots
-from ddpm_lib.data import load_mnist, to_unit
+from ddpm_lib.course.redraw import some_of_each
+from ddpm_lib.data import to_unit
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.precision import eval_mode
 
@@ -17,9 +18,7 @@ def real_digits(which: int = 3) -> Tensor:
 
     which: of those of a kind; number 3 is easy to read in all of them.
     """
-    _, test_set = load_mnist(source="embedded")
-    images, labels = test_set.tensors
-    return torch.stack([images[labels == digit][which] for digit in range(10)])
+    return some_of_each(which + 1)[0][which :: which + 1]
 
 
 def under_noise(ddpm: DDPM, pictures: Tensor, seed: int = 0, share: float = SHARE) -> tuple[Tensor, Tensor]:

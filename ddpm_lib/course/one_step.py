@@ -19,6 +19,7 @@ from ddpm_lib.course.names import density, walk
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.evaluation import Scores
+from ddpm_lib.interrupts import undisturbed
 from ddpm_lib.precision import fair_threads
 from ddpm_lib.sampling import ddim_step, time_steps
 from ddpm_lib.schedule import NoiseSchedule
@@ -132,7 +133,7 @@ def _fit(
     student: Student, x_t: Tensor, t: Tensor, wanted: Tensor, factor: Tensor, batches: int, generator: torch.Generator
 ) -> None:
     """Adam on factor·‖wanted − x̂_0‖², with a learning rate that falls to 0."""
-    optimizer = torch.optim.Adam(student.parameters(), lr=1e-2, betas=(0.9, 0.99))
+    optimizer = undisturbed()(torch.optim.Adam)(student.parameters(), lr=1e-2, betas=(0.9, 0.99))
     with fair_threads():  # thousands of tiny steps: a second thread that waits for a busy core makes them crawl
         for batch in range(batches):
             optimizer.param_groups[0]["lr"] = 1e-2 * (1 + math.cos(math.pi * batch / batches)) / 2

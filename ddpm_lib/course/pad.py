@@ -14,6 +14,7 @@ from torch import Tensor
 from ddpm_lib.course import redraw
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.editing import edit
+from ddpm_lib.interrupts import undisturbed
 from ddpm_lib.widgets import png
 
 SHOWN = 280  # width of both pictures on the screen
@@ -51,7 +52,8 @@ class Pad(ipywidgets.VBox):
         self.drawn.value, self.finished.value = _png(drawn), _png(x)
 
     def _canvas(self) -> ipywidgets.DOMWidget:
-        from ipycanvas import Canvas
+        with undisturbed():
+            from ipycanvas import Canvas
 
         canvas = Canvas(width=SHOWN, height=SHOWN, layout=ipywidgets.Layout(width=f"{SHOWN}px", height=f"{SHOWN}px"))
         canvas.line_cap = canvas.line_join = "round"

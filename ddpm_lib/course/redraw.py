@@ -18,15 +18,16 @@ SIZE, WIDTH = 28, 2.4  # of a picture, and of a line in it, in pixels
 SHARPER = 10  # a drawing is made ten times as large, and its pixels are means of a hundred: soft edges
 
 
-def real_digits(digit: int, n: int) -> Tensor:
-    """The first n test digits of a kind, (n, 1, 28, 28)."""
-    images, labels = load_mnist(source="embedded")[1].tensors
-    return images[labels == digit][:n]
-
-
 def some_of_each(n: int) -> tuple[Tensor, Tensor]:
-    """The first n test digits of each kind, in order: images (10·n, 1, 28, 28) and labels (10·n,)."""
-    return torch.cat([real_digits(digit, n) for digit in range(10)]), torch.arange(10).repeat_interleave(n)
+    """The first n ≤ 50 test digits of each kind, in order: images (10·n, 1, 28, 28) and labels (10·n,)."""
+    images, labels = load_mnist(source="embedded")[1].tensors
+    rows = torch.cat([(labels == digit).nonzero()[:n, 0] for digit in range(10)])
+    return images[rows], labels[rows]
+
+
+def real_digits(digit: int, n: int) -> Tensor:
+    """The first n ≤ 50 test digits of a kind, (n, 1, 28, 28)."""
+    return some_of_each(n)[0].split(n)[digit]
 
 
 def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = WIDTH) -> Tensor:

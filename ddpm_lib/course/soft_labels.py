@@ -54,7 +54,7 @@ def loop(film: Callable, labels: Sequence[int], frames: int, hold: int, seeds: S
     film: as `film` here. labels: the last one is the first again, so that the films have no end.
     """
     x_T = [torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack([film(labels, frames, hold, noise, draw) for noise in x_T], dim=1)[:-hold]
+    return torch.stack([film(labels, frames, hold, noise, draw) for noise in x_T], dim=1)[: -hold or None]
 
 
 def noise_between(z_a: Tensor, z_b: Tensor, share: float) -> Tensor:

@@ -13,7 +13,11 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import DDPM, label_rows
+from ddpm_lib.interrupts import undisturbed
 from ddpm_lib.precision import eval_mode
+
+with undisturbed():  # for notebook 03, which makes an optimizer of its own: torch imports this with the first one
+    import torch._dynamo
 
 
 def drop_labels(y: Tensor, p_uncond: float) -> Tensor:

@@ -8,7 +8,10 @@ Sources          data-parallel training: Li et al. 2020, arXiv:2006.15704 · tor
 
 import contextlib
 import datetime
+import gc
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -19,15 +22,18 @@ from torch.nn.parallel import DistributedDataParallel
 from ddpm_lib import guards
 from ddpm_lib.ddpm import DDPM, draw
 from ddpm_lib.files import first_of
+from ddpm_lib.interrupts import undisturbed
 
 TIMEOUT = datetime.timedelta(minutes=5)  # a process waits so long for another process that doesn't answer
+GLOO = ("gloo", "pair closure")  # one of them is in all errors of gloo, which have no type of their own
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
     """Inside, this process works with the other processes that torchrun started; without torchrun it works alone.
 
-    Raises ValueError for half an environment of torchrun's, and ConnectionError where the others aren't found.
+    Raises ValueError for half an environment of torchrun's, and ConnectionError where the others aren't found, or where
+    one of them ends or doesn't answer any more.
     """
     if "WORLD_SIZE" not in os.environ and "RANK" not in os.environ:
         yield
@@ -36,16 +42,45 @@ def process_group() -> Iterator[None]:
     guards.torchrun_environment(("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT") + ("LOCAL_RANK",) * cuda)
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    with undisturbed():  # imported later, by the first optimizer, its default arguments would keep the group for ever
+        from torch.distributed.nn import functional  # noqa: F401
     try:
         # gloo is needed with a GPU, too: shared numbers, such as the order of the data, are on the CPU.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
-    except (RuntimeError, ValueError) as error:  # nobody answers, or the port is another program's
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT, **_store_of_this_start())
+    except (OSError, RuntimeError, ValueError) as error:  # nobody answers, or the port is another program's
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise ConnectionError(f"the processes don't find each other at {where}: {first_of(error)}") from error
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in GLOO):
+            raise
+        lost = f"one of the {world_size()} processes has ended, or has not answered for {TIMEOUT.total_seconds():g} s"
+        raise ConnectionError(f"{lost}: {first_of(error)}") from error
     finally:
         dist.destroy_process_group()
+        gc.collect()  # DistributedDataParallel holds the group, too; a thread of gloo that outlives Python aborts it
+
+
+def _store_of_this_start() -> dict[str, object]:
+    """Arguments of init_process_group: the part of torchrun's store that only the processes of this start use.
+
+    After a restart, torchrun's store still holds the addresses of processes that are dead
+    (github.com/pytorch/pytorch/issues/135712). So each process draws a name, and they go on when all have seen the same
+    names: a dead process has not seen a new name.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return {}
+    store, number, of = next(dist.rendezvous("env://", timeout=TIMEOUT))
+    store.set(f"name of {number}", secrets.token_hex(8))
+    end = time.monotonic() + TIMEOUT.total_seconds()
+    while time.monotonic() < end:
+        names = b" ".join(store.get(f"name of {i}") for i in range(of))
+        store.set(f"seen by {number}", names)
+        if all(store.get(f"seen by {i}") == names for i in range(of)):
+            return {"store": dist.PrefixStore(names.decode(), store), "rank": number, "world_size": of}
+        time.sleep(0.05)
+    raise ConnectionError(f"{of} processes were started, and not all of them are there")
 
 
 def world_size() -> int:

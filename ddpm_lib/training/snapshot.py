@@ -11,10 +11,12 @@ generator late, when another training has gone on from the file already. So up t
 a stop; the result is the same.
 """
 
+import contextlib
+import copy
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -26,10 +28,9 @@ from ddpm_lib.ddpm import DDPM
 from ddpm_lib.files import first_of, read_tensors, refuse_unusable, write_tensors
 from ddpm_lib.training.distributed import from_all, from_rank_0, rank, world_size
 
-KIND = "snapshot"
+KIND, DDPM_LOSS = "snapshot", "DDPM.loss"
 EVERY = 100  # a snapshot is written after so many steps; a kill costs no more
 MOST_THREADS, MOST_STEPS = 1024, 10**12  # a snapshot that says more was not written by a training
-NUMBERS = {"generators", "order", "step", "seconds"}
 
 
 @dataclasses.dataclass
@@ -66,10 +67,8 @@ class Snapshot:
         if self.path.exists():
             self.tensors, self.header = read_tensors(self.path, KIND)
             self._refuse_another(self.training)
-            try:
+            with self._named():
                 self._refuse_impossible(len(images), config)
-            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-                raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
             fixed, threads = precision.users_threads(), self.header.get("threads")
             if fixed and threads != str(torch.get_num_threads()):
                 raise ValueError(
@@ -86,26 +85,26 @@ class Snapshot:
         if other:
             raise ValueError(f"{self.path} is a snapshot of another training: {'; '.join(other)}")
 
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """What is found wrong inside becomes one ValueError, which names the path."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
+
     def _refuse_impossible(self, n: int, config: object) -> None:
-        """Raise ValueError for what no training over n images writes: a right digest does not make it true."""
-        tensors = self.tensors
-        refuse_unusable(tensors)
-        wanted = {"step": (torch.long, ()), "seconds": (torch.double, ()), "average.n_averaged": (torch.long, ())}
-        for name, (dtype, shape) in wanted.items():
-            if tensors[name].dtype != dtype or tensors[name].shape != shape:
-                raise ValueError(f"{name} is {guards.describe(tensors[name])}")
-        step, seconds, order = tensors["step"].item(), tensors["seconds"].item(), tensors["order"]
+        """Raise ValueError for numbers of no training over n images: a right digest does not make them true."""
+        refuse_unusable(self.tensors)
+        step, seconds, averaged = (self.tensors[name].item() for name in ("step", "seconds", "average.n_averaged"))
         guards.count("step", step, least=0, most=config.steps or MOST_STEPS)
         guards.finite("seconds", seconds, least=0)
-        if tensors["average.n_averaged"].item() != step or (step == 0 and config.progress(0, seconds) >= 1):
-            raise ValueError(f"step is {step}, but {tensors['average.n_averaged']} steps were averaged")
-        if order.dtype != torch.long or not torch.equal(order.sort().values, torch.arange(n if step else 0)):
+        if averaged != step or (step == 0 and config.progress(0, seconds) >= 1):
+            raise ValueError(f"step is {step}, but {averaged} steps were averaged")
+        if not torch.equal(self.tensors["order"].sort().values, torch.arange(n if step else 0)):
             raise ValueError(f"order is no order of {n} images")
         guards.count("threads", int(self.header["threads"]), most=MOST_THREADS)
         guards.choice("precision", self.header["precision"], ("bfloat16", "float32"))
-        parts = ("network.", "average.", "optimizer.")
-        if more := [name for name in tensors if name not in NUMBERS and not name.startswith(parts)]:
-            raise ValueError(f"{min(more)} belongs to nothing")
 
     def begin(self, state: TrainState, device: torch.device) -> None:
         """Restore the state from the file, bit for bit; without a file, write the first snapshot."""
@@ -118,66 +117,62 @@ class Snapshot:
             self.write(state)  # a full disk fails now; and the same call, made again, begins with the same weights
             return
         self._refuse_another(self.training)
-        try:
+        with self._named():
             self._restore(state)
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{self.path} does not hold what a snapshot must: {first_of(error)}") from error
         self.tensors = {}  # the training needs their memory
 
     def _restore(self, state: TrainState) -> None:
+        """Load the tensors, which must have the names, shapes and dtypes of those that `write` writes."""
+
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
+        parameters = _parameters(state.optimizer)
+        moments = [part(f"optimizer.{i}.") for i in range(len(parameters))]
+        wanted = _held(
+            dataclasses.replace(state, order=self.tensors["order"].long()), self._moments(state.optimizer, moments)
+        )
+        for name in sorted(self.tensors.keys() | wanted.keys()):
+            found, must = (guards.describe(x[name]) if name in x else "none" for x in (self.tensors, wanted))
+            if found != must:
+                raise ValueError(f"{name} must be {must}, got {found}")
+        state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state ignores a view's offset
         state.network.load_state_dict(part("network."))
         state.average.load_state_dict(part("average."))
-        parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
-        moments = {i: part(f"optimizer.{i}.") for i in range(len(parameters))}
-        if sum(map(len, moments.values())) != len(part("optimizer.")):
-            raise ValueError(f"it has moments of more than {len(parameters)} parameters")
-        if isinstance(state.optimizer, torch.optim.Adam | torch.optim.AdamW):
-            self._refuse_moments(parameters, moments)
-        for i, parameter in enumerate(parameters):
+        for parameter, saved in zip(parameters, moments, strict=True):
             # Moments have the memory layout of their parameter (channels_last): the fused optimizer relies on it.
             state.optimizer.state[parameter] = {
-                name: torch.empty_like(parameter).copy_(saved)
-                if saved.shape == parameter.shape
-                else saved.to(parameter.device)
-                for name, saved in moments[i].items()
+                name: torch.empty_like(parameter).copy_(moment)
+                if moment.shape == parameter.shape
+                else moment.to(parameter.device)
+                for name, moment in saved.items()
             }
-        state.generator.set_state(self.tensors["generators"][rank()].clone())  # set_state ignores a view's offset
         state.order = self.tensors["order"]
         state.step, state.seconds = int(self.tensors["step"]), float(self.tensors["seconds"])
         state.threads, state.bf16 = int(self.header["threads"]), self.header["precision"] == "bfloat16"
 
-    def _refuse_moments(self, parameters: list[Tensor], moments: dict[int, dict[str, Tensor]]) -> None:
-        """Raise ValueError for moments that Adam can't have: its fused step trusts their shapes."""
-        step = self.tensors["step"].item()
-        for parameter, (i, has) in zip(parameters, moments.items(), strict=True):
-            if not has and (step == 0 or not parameter.requires_grad):
-                continue
-            first, second = has["exp_avg"], has["exp_avg_sq"]  # KeyError if there is none
-            for name, moment in has.items():
-                shape = () if name == "step" else parameter.shape
-                if moment.shape != shape or not moment.is_floating_point():
-                    raise ValueError(f"optimizer.{i}.{name} is {guards.describe(moment)}")
-            if first.dtype != parameter.dtype or (second < 0).any() or not 0 < has["step"] <= step:
-                raise ValueError(f"the moments of parameter {i} are none of Adam's at step {step}")
+    def _moments(
+        self, optimizer: torch.optim.Optimizer, found: list[dict[str, Tensor]]
+    ) -> dict[int, dict[str, Tensor]]:
+        """What a step leaves in a copy of torch's optimizer; of an optimizer of your own only the file knows: found."""
+        step = int(self.tensors["step"])
+        if not step or not type(optimizer).__module__.startswith("torch.optim."):
+            return dict(enumerate(found if step else ()))
+        probe = copy.deepcopy(optimizer)
+        for i, (parameter, has) in enumerate(zip(_parameters(probe), found, strict=True)):
+            if parameter.requires_grad and (has or self.training["loss"] == DDPM_LOSS):  # yours may not use all
+                parameter.grad = torch.zeros_like(parameter)
+            if "step" in has and not ((has["step"] > 0) & (has["step"] <= step)).all():
+                raise ValueError(f"optimizer.{i}.step must lie in 1…{step}, got {has['step'].tolist()}")
+        probe.step()
+        return probe.state_dict()["state"]
 
     def write(self, state: TrainState) -> None:
         """Rank 0 writes the file, all or nothing. Raises OSError where the disk refuses; the old file stays.
 
         It also stays where the training has diverged: ValueError for NaN and infinity, which names the step.
         """
-        tensors = {
-            "generators": from_all(state.generator.get_state()),  # each process has another generator
-            "order": state.order,
-            "step": torch.tensor(state.step),
-            "seconds": torch.tensor(state.seconds, dtype=torch.float64),
-        }
-        tensors |= {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
-        tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
-        for i, moments in state.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": _as_tensor(name, moment) for name, moment in moments.items()}
+        tensors = _held(state, state.optimizer.state_dict()["state"])
         try:
             refuse_unusable(tensors)
         except ValueError as error:
@@ -192,6 +187,21 @@ class Snapshot:
             write_tensors(self.path, KIND, tensors, self.training | how)
 
 
+def _held(state: TrainState, moments: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of a snapshot. moments: what the optimizer keeps, by the number of the parameter."""
+    tensors = {
+        "generators": from_all(state.generator.get_state()),  # each process has another generator
+        "order": state.order,
+        "step": torch.tensor(state.step),
+        "seconds": torch.tensor(state.seconds, dtype=torch.float64),
+    }
+    tensors |= {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in state.average.state_dict().items()}
+    for i, kept in moments.items():
+        tensors |= {f"optimizer.{i}.{name}": _as_tensor(name, moment) for name, moment in kept.items()}
+    return tensors
+
+
 def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: Callable | None) -> dict[str, str]:
     """Texts that tell trainings apart: config, loss, number of processes, and digests of model and data."""
     shapes = {name: tuple(tensor.shape) for name, tensor in ddpm.unet.state_dict().items()}
@@ -201,11 +211,15 @@ def _identity(ddpm: DDPM, images: Tensor, labels: Tensor, config: object, loss: 
         data.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return {
         "config": json.dumps(dataclasses.asdict(config), sort_keys=True, default=float),  # float() for NumPy's numbers
-        "loss": "DDPM.loss" if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__),
+        "loss": DDPM_LOSS if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__),
         "model": hashlib.sha256(model.encode()).hexdigest(),
         "data": data.hexdigest(),
         "processes": str(world_size()),
     }
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _say_optimizer(optimizer: torch.optim.Optimizer) -> str:

@@ -16,6 +16,7 @@ from ddpm_lib import (
     NoiseSchedule,
     UNet,
     UNetConfig,
+    console,
     guards,
     load_checkpoint,
     load_mnist,
@@ -192,8 +193,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(failing, saved, make_d
     before = saved.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(failing, disk_full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError, match="No space") as error:
             save_checkpoint(saved, make_ddpm(seed=1))
+    why = "No space left on device; nothing was lost, and nothing is half-written"
+    assert console.reason(error.value) == f"{saved}: {why}"  # what a command prints
+    assert error.value.errno == errno.ENOSPC
     assert saved.read_bytes() == before
     assert os.listdir(saved.parent) == [saved.name]
     save_checkpoint(saved, make_ddpm(seed=1))
@@ -206,7 +210,7 @@ def test_a_write_that_ends_half_way_leaves_the_old_file_and_no_litter(saved, mak
     before, limits = saved.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=rf"File too large; nothing was lost.*{saved}"):
             save_checkpoint(saved, make_ddpm(seed=1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -12,7 +12,7 @@ def test_no_package_is_missing_here():
 
 
 def test_a_package_is_missing_that_is_not_there_or_too_old(monkeypatch):
-    lines = ["numpy>=1", "numpy>=99", "nowhere-to-be-found>=2; extra == 'course'", "another; extra == 'html'"]
+    lines = ["numpy>=1", "numpy>=99", "nowhere-to-be-found>=2; extra == 'hosted'", "another; extra == 'course'"]
     monkeypatch.setattr(metadata, "requires", lambda name: lines)
     assert machine.missing_packages() == ["numpy>=99", "nowhere-to-be-found>=2"]
 

@@ -185,6 +185,21 @@ def test_a_damaged_file_is_named(good, tmp_path, monkeypatch, downloads):
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [(lambda: idx(torch.zeros(9, 28, 28, dtype=torch.uint8)), "its SHA-256 is not MNIST's"),
+     (lambda: idx(torch.arange(9, dtype=torch.uint8)), "its SHA-256 is not MNIST's"),
+     (lambda: bytes(100), "its SHA-256 is not MNIST's"), (lambda: b"", "it is empty"),
+     (lambda: b"<!DOCTYPE html><html>", "it looks like a web page")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_damaged_file_is_said_in_words_of_its_kind(content, why, tmp_path):
+    raw = fake_full_set(tmp_path)
+    (raw / FILES[0]).write_bytes(content())
+    with pytest.raises(ValueError, match=f"{FILES[0]} is damaged .{why}") as error:
+        load_mnist(root=tmp_path, source="full")
+    assert "header" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     "error",
     [
         RuntimeError("Error downloading train-images"),

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from jupyterlab_server import DONE, running_jupyterlab, write_setting
 from PIL import Image
+from typed import W_TYPED, said_of
 
 from ddpm_lib import load_checkpoint
 from ddpm_lib.widgets import LabState, lab_picture
@@ -84,7 +85,8 @@ CUT = """() => {
 }"""
 PIXELS = """async () => {
   const image = document.querySelector('.guidance-lab-image');
-  await image.decode();
+  // decode() fails where the next picture comes in between, as it may while a drag ends.
+  for (let left = 20; ; left--) try { await image.decode(); break; } catch (error) { if (!left) throw error; }
   const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), context = canvas.getContext('2d');
   context.drawImage(image, 0, 0);
   return [canvas.height, canvas.width, [...context.getImageData(0, 0, canvas.width, canvas.height).data]];
@@ -98,36 +100,40 @@ def server(tmp_path_factory):
     (folder / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "05_guidance_lab.ipynb", folder / "notebooks")
     short = nbformat.read(ROOT / "notebooks" / "05_guidance_lab.ipynb", as_version=4)
-    code = (
-        "from ddpm_lib import load_checkpoint\nfrom ddpm_lib.widgets import GuidanceLab\nGuidanceLab(load_checkpoint()"
-    )
-    short.cells = [nbformat.v4.new_code_cell(f"{code}, load_checkpoint('student'))")]
+    guess = next(cell.source for cell in short.cells if cell.id == "predict-twin-choice")
+    code = "from ddpm_lib import load_checkpoint\nfrom ddpm_lib.widgets import GuidanceLab\n"
+    code += "GuidanceLab(load_checkpoint(), load_checkpoint('student'))"
+    sources = f"from ddpm_lib.course.predict import guess\n{guess}", code
+    short.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     nbformat.write(short, folder / "notebooks" / "short.ipynb")
     with running_jupyterlab(folder, folder / "notebooks") as (url, token):
         yield f"{url}/lab/tree/NAME.ipynb?token={token}&reset", folder / "jupyterlab_settings_dir"
 
 
-@pytest.fixture
-def open_lab(chromium, server, tmp_path):
-    """open_lab(theme): a fresh browser in which all cells of notebook 05 have run, as (page, seconds until usable).
+@pytest.fixture(scope="module")
+def context(chromium, tmp_path_factory):
+    """One browser with an empty profile; what a test sets, it sets on the server."""
+    browser_type, options = chromium
+    folder = tmp_path_factory.mktemp("profile")
+    context = browser_type.launch_persistent_context(str(folder), headless=True, **options, device_scale_factor=2)
+    yield context
+    context.close()
 
-    open_lab(theme, "short"): the same with a notebook that holds the lab alone.
+
+@pytest.fixture
+def open_lab(context, server):
+    """open_lab(theme): a new tab in which all cells of notebook 05 have run, as (page, seconds until usable).
+
+    open_lab(theme, "short"): the same with a notebook that holds a guess and the lab.
     """
     url, settings = server
-    browser_type, options = chromium
-    contexts = []
+    pages = []
 
     def open_page(theme, name="05_guidance_lab"):
         write_setting(settings, "apputils-extension/themes", {"theme": f"JupyterLab {theme}"})
-        context = browser_type.launch_persistent_context(
-            str(tmp_path / "profile"),
-            headless=True,
-            **options,
-            viewport={"width": 1280, "height": 1100},
-            device_scale_factor=2,
-        )
-        contexts.append(context)
-        page = context.pages[0]
+        page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": 1280, "height": 1100})
         page.set_default_timeout(300_000)  # a busy machine is slow, not broken
         start = time.perf_counter()
         page.goto(url.replace("NAME", name))
@@ -139,8 +145,8 @@ def open_lab(chromium, server, tmp_path):
         return page, seconds
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 def run_all(page):
@@ -154,6 +160,7 @@ def type_number(page, label, text):
     """Into the box beside a slider; what it shows then."""
     page.get_by_label(f"{label}, as a number").click()
     page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
     page.keyboard.type(text)
     page.keyboard.press("Enter")
     return page.get_by_label(f"{label}, as a number").inner_text()
@@ -321,23 +328,20 @@ def show_off(page):
     wait_for_picture(page, LabState(w=2.0))
 
 
-def test_the_lab_in_the_dark(open_lab, tmp_path):
-    page, _ = open_lab("Dark")
-
-    # The prediction above the lab, by keyboard.
-    page.locator(".guess input").nth(1).focus()
-    page.keyboard.press("Space")
-    page.locator(".guess-echo", has_text="You say: w = 0.").wait_for()
-    assert page.locator(".guess input").nth(1).is_checked()
-
-    show_off(page)
-    assert save_screenshot(page, "dark", tmp_path)[40, 40] < 60
-
-
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_every_control_has_a_name_a_focus_and_contrast(open_lab, theme):
+def test_every_control_has_a_name_a_focus_and_contrast(open_lab, theme, tmp_path):
     page, _ = open_lab(theme, "short")
     lab = page.locator(".guidance-lab")
+    arrow = lab.locator("select").first.evaluate("one => getComputedStyle(one).backgroundImage")
+    assert "url(" not in arrow, "a picture that is black in both themes"
+    if theme == "Dark":
+        page.locator(".guess input").nth(1).focus()  # the prediction above the lab, by keyboard
+        page.keyboard.press("Space")
+        page.locator(".guess-echo", has_text="You say: w = 0.").wait_for()
+        assert page.locator(".guess input").nth(1).is_checked()
+        show_off(page)
+        assert save_screenshot(page, "dark", tmp_path)[40, 40] < 60
+        type_number(page, "w", "1")
     for view in ("film strip", "mix digits", "one w"):
         page.get_by_role("button", name=view).click()
         wait_for_picture(page, LabState(view={"film strip": "film", "mix digits": "mix"}.get(view, "grid")))
@@ -371,9 +375,9 @@ def test_every_control_has_a_name_a_focus_and_contrast(open_lab, theme):
 
 def test_nothing_is_cut_off_in_narrow_windows(open_lab):
     page, _ = open_lab("Light", "short")
-    for width, height in ((1300, 800), (1000, 800), (800, 900), (500, 900), (390, 844)):
+    for width, height in ((1300, 800), (800, 900), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
-        if width == 500:
+        if width == 390:
             page.keyboard.press("Control+B")  # without the file browser
         page.wait_for_timeout(500)
         for name, view in (("what it adds", "noise"), ("mix digits", "mix"), ("row over w", "row"), ("one w", "grid")):
@@ -403,14 +407,12 @@ def test_nothing_is_cut_off_in_narrow_windows(open_lab):
 def test_numbers_are_taken_as_people_write_them(open_lab):
     page, _ = open_lab("Light", "short")
     said = page.locator(".guidance-lab-typed")
-    for text, shown in (("−0.5", "−0.50"), ("2,5", "2.50"), ("w = 3", "3.00"), (" +1.5 ", "1.50"), (".5", "0.50")):
-        assert type_number(page, "w", text) == shown
-        assert said.count() == 0
-    for text in ("abc", "1.2.3", "–"):
-        assert type_number(page, "w", text) == "0.50"
-        assert said.inner_text() == f"“{text}” is not a number, so w stays 0.50."
-    assert type_number(page, "w", "9") == "8.00"
-    assert said.inner_text() == "w goes from −1 to 8."
+    now = "1.00"
+    for text, w in W_TYPED:
+        sentence = said_of(text, now)
+        now = now if w is None else f"{w:.2f}".replace("-", "−")
+        assert (text, type_number(page, "w", text)) == (text, now)
+        assert (text, said.inner_text() if said.count() else "") == (text, sentence)
     assert type_number(page, "w", "2,5") == "2.50"
     assert said.count() == 0
     wait_for_picture(page, LabState(w=2.5))

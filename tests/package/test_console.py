@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,16 +141,71 @@ def test_other_errors_and_exit_codes_are_left_alone(script):
     assert b"Traceback" in found.stderr
 
 
+def commands():
+    """Whatever may be run as a program: how, and its file."""
+    folders = ["tools", "benchmarks"]
+    files = [path for folder in folders for path in sorted((REPOSITORY / folder).glob("*.py"))]
+    files = {str(path.relative_to(REPOSITORY)): path for path in files if "if __name__ ==" in path.read_text("utf-8")}
+    for path in sorted((REPOSITORY / "ddpm_lib").rglob("__main__.py")):
+        files["-m " + ".".join(path.relative_to(REPOSITORY).parent.parts)] = path
+    return {name: path for name, path in files.items() if not PURE.issuperset(imported(path))}
+
+
+def imported(path):
+    """The packages that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+PURE = sys.stdlib_module_names  # what imports nothing else, such as commit.py, is over at once
+COMMANDS = commands()
+# What starts other processes. `subprocess.run` waits for the other process, and ends it when it is ended.
+STARTS = re.compile(r"Popen\(|import execution|from execution|import marks")
+
+
 def test_every_command_of_this_repository_is_one():
-    """Whatever may be run as a program and has a main() is wrapped."""
-    commands = [*(REPOSITORY / "tools").glob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py")]
-    commands += (REPOSITORY / "ddpm_lib").rglob("__main__.py")
-    checked = 0
-    for path in commands:
-        functions = [
-            node for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "decorator_list")
-        ]
-        for main in (function for function in functions if function.name == "main"):
-            assert "console.command" in [ast.unparse(decorator) for decorator in main.decorator_list], path.name
-            checked += 1
-    assert checked >= 10
+    assert len(COMMANDS) >= 12
+    for name, path in COMMANDS.items():
+        text = path.read_text("utf-8")
+        functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        [main] = [function for function in functions if function.name == "main"]
+        decorators = [ast.unparse(decorator) for decorator in main.decorator_list]
+        assert "console.command" in decorators, name
+        assert "console.cleans_up" in decorators or not STARTS.search(text), name
+
+
+@posix
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ctrl_c_while_a_command_still_imports_ends_it_without_a_word(name, tmp_path):
+    """It comes when the first package from elsewhere is imported: from there on it takes seconds."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"""
+import importlib.machinery, os, signal, sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        elsewhere = name.partition(".")[0] not in {{*sys.stdlib_module_names, "ddpm_lib"}}
+        if elsewhere and importlib.machinery.PathFinder.find_spec(name, path):
+            os.kill(os.getpid(), signal.SIGINT)
+if sys.orig_argv[1] == {name.split()[0]!r}:  # and no process that a command has started
+    sys.meta_path.insert(0, Press())
+"""
+    )
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    command = [sys.executable, *name.split(), "--help"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@posix
+@pytest.mark.parametrize("how", [["-m", "mine"], ["mine/__main__.py"]])
+def test_a_program_that_imports_a_tool_or_the_package_keeps_its_own_ctrl_c(how, tmp_path):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("import ddpm_lib, commit, distil")  # while Python looks for mine
+    (tmp_path / "mine" / "__main__.py").write_text(
+        "import ddpm_lib, distil, signal\nassert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY, REPOSITORY / "tools")))}
+    subprocess.run([sys.executable, *how], cwd=tmp_path, env=environment, check=True, timeout=60)

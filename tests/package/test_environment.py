@@ -28,12 +28,22 @@ ALL = ENGINE + requirements("test")
 CONDA_NAMES = {"torch": "pytorch"}
 
 
-def test_environment_yml_lists_what_pyproject_lists():
+def test_environment_yml_lists_what_the_course_needs():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    conda = {Requirement(line) for line in environment["dependencies"] if isinstance(line, str) and line != "pip"}
-    from_pypi = {need.name for need in requirements("html")}  # also under conda
-    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in ALL if need.name not in from_pypi}
-    assert conda == {Requirement(line) for line in wanted | {f"python{PROJECT['requires-python']}"}}
+    python, *conda = [line for line in environment["dependencies"] if isinstance(line, str) and line != "pip"]
+    version = re.fullmatch(r"python=(\d+\.\d+)", python)[1]  # the only form that Binder reads
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version)
+    wanted = {f"{CONDA_NAMES.get(need.name, need.name)}{need.specifier}" for need in ENGINE + requirements("course")}
+    assert set(map(Requirement, conda)) == set(map(Requirement, wanted))
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+
+
+def test_a_hosted_notebook_has_all_but_two_packages_in_a_version_that_fits():
+    """So that its own Jupyter stays as it is: noxfile.py has a runtime's versions as they were published."""
+    published = dict(re.findall(r"([\w-]+)==([\d.]+)", (ROOT / "noxfile.py").read_text(encoding="utf-8")))
+    needs = ENGINE + requirements("hosted")
+    changed = {need.name for need in needs if not need.specifier.contains(published.get(need.name, "0"))}
+    assert changed == {"safetensors", "torchmetrics"}
 
 
 def test_the_engine_asks_for_three_packages():

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 import os
 import pickle
 import re
@@ -17,7 +18,19 @@ import safetensors.torch
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from ddpm_lib import TrainConfig, load_checkpoint, morph, sample, save_checkpoint, to_signed, to_unit, train
+from ddpm_lib import (
+    NoiseSchedule,
+    TrainConfig,
+    edit,
+    inpaint,
+    load_checkpoint,
+    morph,
+    sample,
+    save_checkpoint,
+    to_signed,
+    to_unit,
+    train,
+)
 from ddpm_lib.evaluation import evaluate
 from ddpm_lib.training.snapshot import Snapshot
 
@@ -62,10 +75,6 @@ def as_bytes(x):
     return (x * 255).round().byte()
 
 
-def pad(x):
-    return torch.nn.functional.pad(x, (2, 2, 2, 2))
-
-
 FOREIGN = {
     "a loader": lambda x, y: DataLoader(TensorDataset(x, y), batch_size=8),
     "a loader of pairs": lambda x, y: DataLoader(Pairs(x, y), batch_size=8),
@@ -74,7 +83,7 @@ FOREIGN = {
     "torchvision's": lambda x, y: LikeTorchvisions(as_bytes(x[:, 0]), y),
     "a subset of torchvision's": lambda x, y: Subset(LikeTorchvisions(as_bytes(x[:, 0]), y.tolist()), [0, 9, 20]),
     "colours as arrays": lambda x, y: LikeTorchvisions(
-        as_bytes(pad(x)).permute(0, 2, 3, 1).repeat(1, 1, 1, 3).numpy(), y.tolist()
+        as_bytes(x).permute(0, 2, 3, 1).repeat(1, 1, 1, 3).numpy(), y.tolist()
     ),
     "own pairs": Pairs,
     "a list of pairs": lambda x, y: list(zip(x, y, strict=True)),
@@ -85,17 +94,15 @@ FOREIGN = {
     "floats up to 255": lambda x, y: TensorDataset(x * 255, y),
     "in [-1, 1]": lambda x, y: TensorDataset(to_signed(x), y),
     "no channel": lambda x, y: TensorDataset(x[:, 0], y),
-    "flat": lambda x, y: TensorDataset(x.flatten(1), y),
     "channel last": lambda x, y: TensorDataset(x.permute(0, 2, 3, 1), y),
     "RGB": lambda x, y: TensorDataset(x.repeat(1, 3, 1, 1), y),
-    "RGBA as bytes, last": lambda x, y: TensorDataset(as_bytes(x.repeat(1, 4, 1, 1)).permute(0, 2, 3, 1), y),
-    "32 pixels": lambda x, y: TensorDataset(pad(x), y),
     "black and white": lambda x, y: TensorDataset(x > 0.5, y),
     "labels as a column": lambda x, y: TensorDataset(x, y[:, None]),
     "labels as floats": lambda x, y: TensorDataset(x, y.double()),
     "labels from 1": lambda x, y: TensorDataset(x, y + 1),
     "rows of integers": lambda x, y: TensorDataset(x, torch.nn.functional.one_hot(y, 10)),
-    "all of it": lambda x, y: TensorDataset(as_bytes(pad(x)[:, 0]), y[:, None].float() + 1),
+    "RGB as bytes, last": lambda x, y: TensorDataset(as_bytes(x.permute(0, 2, 3, 1).repeat(1, 1, 1, 3)), y),
+    "all of it": lambda x, y: TensorDataset(as_bytes(x[:, 0]), y[:, None].float()),
 }
 
 
@@ -119,6 +126,10 @@ def test_the_refusal_of_a_foreign_data_set_ends_with_the_line_that_converts_it(k
     [None, 3, "digits", {}, [], TensorDataset(torch.zeros(3)), TensorDataset(torch.zeros(3, 5, 28, 28), torch.zeros(3)),
      TensorDataset(torch.full((3, 1, 28, 28), -7.0), torch.zeros(3).long()),
      TensorDataset(torch.zeros(3).long(), torch.zeros(3, 1, 28, 28)),
+     TensorDataset(torch.linspace(0, 3, 3 * 784).view(3, 1, 28, 28), torch.zeros(3).long()),  # 3 of what?
+     TensorDataset(torch.zeros(3, 28, 28), torch.tensor([0, 5, 10])),
+     TensorDataset(torch.zeros(3, 28, 28), torch.full((3, 10), 1)), [(torch.zeros(28, 28), 7.5)] * 3,
+     TensorDataset(torch.full((3, 28, 28), torch.nan), torch.zeros(3).long()),
      Pairs(torch.zeros(0, 1), torch.zeros(0)), (torch.zeros(3, 1, 28, 28) + 1j, torch.zeros(3))],
     ids=lambda value: f"{type(value).__name__}",
 )  # fmt: skip
@@ -133,7 +144,8 @@ ARGUMENTS = {
           torch.tensor([2.0])],
     "labels": [torch.tensor([1.0, 2.0]), [3.0, 4.0], torch.tensor([[1], [2]]), np.array([[3], [4]]),
                torch.nn.functional.one_hot(torch.tensor([1, 2]), 10)],
-    "x_T": [np.zeros((2, 1, 28, 28), np.float32), torch.zeros(2, 28, 28), np.zeros((28, 28)), torch.zeros(2, 784)],
+    "x_T": [np.zeros((2, 1, 28, 28), np.float32), torch.zeros(2, 28, 28), np.zeros((28, 28)),
+            torch.zeros(2, 28, 28, 3)],
     "generator": [0, 7],
 }  # fmt: skip
 
@@ -167,6 +179,48 @@ def test_evaluate_says_how_images_are_converted(change, few_digits):
         evaluate(change(x), y)
     converted = eval(line_of(error), {"torch": torch, "images": change(x)})
     assert (converted - x).abs().max() < 0.01
+
+
+CALLS = {  # what is called with the value in the place of an argument, whose name is in front of the dot
+    "w.sample": lambda ddpm, x, v: sample(ddpm, [1, 2, 3], w=v, steps=2),
+    "labels.sample": lambda ddpm, x, v: sample(ddpm, v, steps=2),
+    "steps.sample": lambda ddpm, x, v: sample(ddpm, [1, 2, 3], steps=v),
+    "x_T.sample": lambda ddpm, x, v: sample(ddpm, [1, 2, 3], steps=2, x_T=v),
+    "t.add_noise": lambda ddpm, x, v: ddpm.schedule.add_noise(x, v, x),
+    "eps.add_noise": lambda ddpm, x, v: ddpm.schedule.add_noise(x, torch.tensor([3, 4, 5]), v),
+    "t.predict_noise": lambda ddpm, x, v: ddpm.predict_noise(x, v, torch.tensor([1, 2, 3])),
+    "y.loss": lambda ddpm, x, v: ddpm.loss(x, v),
+    "beta.NoiseSchedule": lambda ddpm, x, v: NoiseSchedule(v),
+    "images.edit": lambda ddpm, x, v: edit(ddpm, v, [1, 2, 3], t=2),
+    "mask.inpaint": lambda ddpm, x, v: inpaint(ddpm, to_unit(x), v, [1, 2, 3], steps=2),
+    "generator.sample": lambda ddpm, x, v: sample(ddpm, [1, 2, 3], steps=2, generator=v),
+}
+VALUES = [
+    [math.nan] * 3, torch.full((3, 1), math.inf), [1, 2], [1.0, 2.0, 3.0], torch.tensor([[1], [2], [3]]), (0, 3, 9),
+    [1.5, 2.5, 3.5], torch.full((3, 10), 1), torch.eye(10)[:3].long(), torch.full((3, 10), 1.0),
+    torch.eye(10)[:3].bool(), torch.linspace(0, 3, 3 * 784).view(3, 28, 28), torch.rand(3, 28, 28) * 255,
+    torch.zeros(3, 28, 28).byte(), torch.zeros(3, 28, 28).bool().numpy(), np.zeros((3, 28, 28, 3), np.float32),
+    np.full((28, 28), 200, np.uint8), torch.rand(2, 3, 28, 28), np.full((3, 1, 28, 28), np.nan), torch.zeros(3, 784),
+    torch.zeros(3, 32, 32), torch.zeros(3, 4, 28, 28), torch.full((3, 28, 28), -1).short(), 0, 7, -1, 2.5,
+    True, None, "three", [], [[]], {1}, {}, torch.zeros(0, 28, 28), torch.tensor(3), torch.tensor([20]),
+    torch.tensor([1, 20, 21]), torch.tensor([1, 2, 10]), [torch.tensor(1.0)] * 3, [torch.tensor(1), "a"],
+    torch.zeros(3, 28, 28).to_sparse(), torch.zeros(3, 28, 28) + 1j, np.array(["a", "b", "c"]), np.arange(3)[::-1],
+    range(3), torch.tensor([0.1, 0.2]), np.array([0.1, 0.2]), [0.1, 0.2],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_line_that_is_said_works(call, tiny_ddpm, images, tried):
+    name, x, said = call.partition(".")[0], images(3), 0
+    for value in VALUES:
+        try:
+            CALLS[call](tiny_ddpm, x, value)
+        except ValueError as error:
+            if found := END.search(str(error)):
+                said += 1
+                CALLS[call](tiny_ddpm, x, eval(found[1], {"torch": torch, name: value}))
+    assert said
+    tried["lines at the end of an error message were run"] += said
 
 
 def test_a_path_in_the_place_of_a_model_is_told_how_it_is_loaded(tmp_path):

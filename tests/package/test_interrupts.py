@@ -1,9 +1,12 @@
 """■ and Ctrl-C while packages are imported: a press waits, then it takes effect, and the import works again."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +115,65 @@ def test_an_import_that_was_pressed_into_works_again(what, wait):
     code = CHILD.format(before=before, slow=slow, after=after, wait=wait)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert run.stdout == "works\n", run.stderr[-2000:]
+
+
+# ---------------------------------------------------------------------------- the first optimizer of a process
+
+REPOSITORY = Path(__file__).parents[2]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
+# What makes an optimizer: each is tried as the first one, because whichever comes first imports torch._dynamo.
+MAKES = {
+    "ddpm_lib/training/__init__.py": """
+import ddpm_lib as d
+from torch.utils.data import TensorDataset
+ddpm = d.DDPM(d.UNet(d.UNetConfig((4, 4, 4), 4)), d.NoiseSchedule.cosine(9))
+next(d.train(ddpm, TensorDataset(torch.rand(8, 1, 28, 28), torch.arange(8)), d.TrainConfig(steps=1)))
+""",
+    "ddpm_lib/course/training_pieces.py": "from ddpm_lib.course import training_pieces",
+    "ddpm_lib/course/one_step.py": """
+from ddpm_lib.course import one_step
+one_step._fit(torch.nn.Linear(1, 1), *[None] * 4, 0, None)
+""",
+    "ddpm_lib/course/exhibits.py": """
+from ddpm_lib.course import exhibits
+exhibits.train_table(None, 0, 0)
+""",
+}
+WATCH = """
+import json, signal, sys
+import torch
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch._dynamo":
+            raise LookupError("held" if signal.getsignal(signal.SIGINT) is not signal.default_int_handler else "open")
+sys.meta_path.insert(0, Watch())
+said = []
+for code in json.load(sys.stdin):
+    try:
+        exec(code, {"torch": torch})
+        said.append("no torch._dynamo")
+    except LookupError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+def cells(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_first_optimizer_is_made_while_presses_wait():
+    """torch imports seconds of modules for it, of which a press would leave half."""
+    makes = re.compile(r"torch\.optim\.[A-Z]\w+\)?\(|torch\.optim\.[A-Z]\w+, lr")
+    found = [path for path in (REPOSITORY / "ddpm_lib").rglob("*.py") if makes.search(path.read_text("utf-8"))]
+    assert {str(path.relative_to(REPOSITORY).as_posix()) for path in found} == MAKES.keys()
+    # A notebook that makes one in sight imports torch._dynamo in its cell of imports, after hosted and parameters.
+    visible = [code for path in NOTEBOOKS for code in [cells(path)] if any(map(makes.search, code))]
+    assert visible
+    idle = "from ddpm_lib.widgets import GuidanceLab; from ddpm_lib.course import checks, museum, plots, toys"
+    codes = [*MAKES.values(), *(code[2] for code in visible), idle]
+    run = subprocess.run([sys.executable, "-c", WATCH], input=json.dumps(codes), capture_output=True, text=True)
+    *held, idle = json.loads(run.stdout or "[0]")
+    assert held == ["held"] * (len(codes) - 1), run.stderr[-2000:]
+    assert idle == "no torch._dynamo", "a notebook that doesn't train would pay for it: a second and 100 MB"

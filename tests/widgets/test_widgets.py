@@ -158,8 +158,8 @@ def test_a_row_over_w_says_where_w_acts(tiny_ddpm):
 
 def test_a_mix_counts_each_digit_once(tiny_ddpm):
     same, other = (lab_picture(tiny_ddpm, LabState("mix", first=3, second=second, steps=2)) for second in (3, 8))
-    assert "the label 3, mixed with itself, each" in same.caption
-    assert "the label 50% of 3 and 50% of 8, each" in other.caption
+    assert "the label 100 % of 3, each" in same.caption
+    assert "the label 50 % of 3 + 50 % of 8, each" in other.caption
     assert re.fullmatch(r"\d+ × 3", same.agreement)
     assert re.fullmatch(r"\d+ × 3, \d+ × 8", other.agreement)
 

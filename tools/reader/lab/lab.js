@@ -2,19 +2,21 @@
 import { Artist } from "./artist.js";
 import { gaussian, oneHot, PIXELS, repeat, sample, sampleSteps, timeSteps } from "./diffusion.js";
 import { cut, Picture } from "./picture.js";
-import { readNumber, sayNumber, saySteps, sayW } from "./words.js";
+import { fill, SAY, sayNumber, sayW, sayWho, typeset } from "./words.js";
 
 const [W_MIN, W_MAX] = [-1, 8];
-const FIXED_WEIGHTS = [-1, 0, 1, 2, 4, 8]; // the row over w shows these and the slider's w
 const STEPS = 8; // the teacher's
-const [X_T, X_0_HAT] = ["<i>x<sub>t</sub></i>", "<i>x̂</i><sub>0</sub>"];
+const [X_T, X_0_HAT] = ["x_t", "x̂_0"].map(typeset);
 const NOISES = 5; // rows of the row over w for a single digit
 const PLAY = 1.5; // how much w changes in a second
+const MORPH = 0.5; // how many digits the label row goes on in a second
 const SLOW = 90; // milliseconds between two pictures of the film, so that eyes can follow
 
 const all = (selector) => [...document.querySelectorAll(selector)];
 const one = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
+// The row over w shows these, which stand below the slider, and the slider's w.
+const FIXED_WEIGHTS = all(".ticks span").map((tick) => Number(tick.dataset.w));
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 let wNow = 1; // the slider has steps of 0.05; who types, may ask for any number
@@ -44,9 +46,9 @@ export function rowOf(shares) {
 }
 
 function sayRow(shares) {
-  const parts = [...rowOf(shares)].map((share, digit) => [share, digit]).filter(([share]) => share > 0);
-  if (!parts.length) return "no label (all zeros, ∅)";
-  return `the label ${parts.map(([share, digit]) => `${Math.round(100 * share)} % of ${digit}`).join(" + ")}`;
+  const parts = [...rowOf(shares)].map((share, digit) => ({ percent: Math.round(100 * share), digit }));
+  const said = parts.filter(({ digit }) => shares[digit] > 0).map((part) => fill(SAY.captions.share, part));
+  return said.join(" + ") || SAY.captions["no label"];
 }
 
 // draw(wish, model, steps, show, tick): draw with this network and show(what) what there is, one or more times.
@@ -131,18 +133,11 @@ function start(seed, n, steps, tick) {
 }
 
 function describe(wish) {
-  const what = {
-    grid: {
-      all: "The digits 0 to 9, each from its own noise.",
-      null: "Ten digits without a label: w has nothing to push.",
-    }[wish.digit] ?? `Ten times the digit ${wish.digit}, each from other noise.`,
-    row: "Each row starts from one noise; only w differs. The first column follows the slider.",
-    film: wish.digit === "all"
-      ? `From noise to digits: each row is one digit, ${X_T} at nine times.`
-      : `From noise to a digit: above ${X_T}, below the digit ${X_0_HAT} that the network sees in it.`,
-    mix: `Ten times ${sayRow(wish.shares)}, each from other noise.`,
-  }[wish.view];
-  return `${what} ${sayW(wish.w)}`;
+  const { digit, shares } = wish;
+  const many = { all: "all", null: "none" }[digit] ?? "one";
+  const key = { grid: many, film: digit === "all" ? "film" : "film of one" }[wish.view] ?? wish.view;
+  const what = fill(SAY.captions[key], { digit, differs: "only w differs", row: sayRow(shares) });
+  return `${typeset(what)} ${sayW(wish.w)}`;
 }
 
 // ---- the controls
@@ -162,9 +157,9 @@ export function startLab(models, failed) {
     }
     const now = performance.now();
     times = [...times.filter((time) => now - time < 1000), now];
-    const beyond = model.w_max && wish.w > model.w_max ? `; it learned w up to ${model.w_max} and stays there` : "";
+    const beyond = model.w_max && wish.w > model.w_max ? `; it ${fill(SAY.limit, model)}` : "";
     one("drawn-by").className = model.name;
-    one("drawn-by").textContent = `${model.name}, ${saySteps(steps)}${beyond}`;
+    one("drawn-by").textContent = sayWho(model.name, steps) + beyond;
     const rate = model.w_max && times.length > 5 ? ` · ${times.length} pictures in the last second` : "";
     one("speed").textContent = `${Math.round(now - began)} ms${rate}`;
     one("lab").dataset.shows = [model.name, steps, wish.view, wish.w, wish.digit, wish.seed].join(" ");
@@ -195,6 +190,7 @@ export function startLab(models, failed) {
     one("scale").textContent = sayNumber(1 + wish.w);
     one("mix").hidden = wish.view !== "mix";
     one("digit").disabled = wish.view === "mix";
+    label();
     all("#mix input").forEach((slider, digit) => {
       const percent = `${Math.round(100 * rowOf(wish.shares)[digit])} %`;
       slider.setAttribute("aria-valuetext", percent);
@@ -204,10 +200,9 @@ export function startLab(models, failed) {
     artist.want(wish);
   }
 
-  function typed(text) {
+  function typed(text, said = "") {
     one("w-number").value = text;
-    one("w-number").removeAttribute("aria-invalid");
-    one("w-error").textContent = "";
+    one("w-error").textContent = said;
   }
 
   function setW(w) {
@@ -216,15 +211,12 @@ export function startLab(models, failed) {
   }
 
   one("w-number").addEventListener("change", () => {
-    const text = one("w-number").value;
-    const w = readNumber(text);
-    if (w >= W_MIN && w <= W_MAX) {
-      typed(sayNumber(w));
-      stop();
-      return setW(w);
-    }
-    one("w-number").setAttribute("aria-invalid", "true");
-    one("w-error").textContent = `w is a number from −1 to 8 here, such as −0.5; “${text}” is not.`;
+    const now = sayNumber(wNow);
+    const { numbers, said } = readTyped(SAY.typed, one("w-number").value, { name: "w", now, least: W_MIN, most: W_MAX });
+    if (!numbers) return typed(now, said);
+    stop();
+    setW(numbers[0]);
+    typed(sayNumber(wNow), said);
   });
   one("w-number").addEventListener("keydown", (event) => {
     if (event.key === "Escape") typed(sayNumber(state().w));
@@ -236,10 +228,16 @@ export function startLab(models, failed) {
     changed();
   });
   for (const control of [...all("#lab input[name=view], #mix input"), one("digit"), one("by")]) {
-    control.addEventListener("input", changed);
+    control.addEventListener("input", () => {
+      if (!control.matches("select")) stop(); // a digit or a network may be chosen while w moves
+      changed();
+    });
   }
+  let seedNow = one("seed").value;
   one("seed").addEventListener("change", () => {
-    one("seed").value = Math.min(Math.max(Math.floor(one("seed").valueAsNumber || 0), 0), 999999);
+    const typed = Math.floor(one("seed").valueAsNumber);
+    if (!Number.isNaN(typed)) seedNow = Math.min(Math.max(typed, 0), 999999);
+    one("seed").value = seedNow;
     changed();
   });
   one("new-noise").addEventListener("click", () => {
@@ -248,13 +246,35 @@ export function startLab(models, failed) {
   });
   for (const button of all("#mix button")) {
     button.addEventListener("click", () => {
-      const digits = button.dataset.digits;
-      all("#mix input").forEach((slider, digit) => (slider.value = digits.includes(digit) ? 100 : 0));
-      changed();
+      stop();
+      setShares((digit) => Number(button.dataset.digits.includes(digit)));
     });
   }
+  function setShares(shareOf) {
+    all("#mix input").forEach((slider, digit) => (slider.value = 100 * shareOf(digit)));
+    changed();
+  }
 
-  // Play: w goes up and down between its ends.
+  // Play: w goes up and down between its ends; in the mix view the label goes from digit to digit.
+  function moveW() {
+    let [w, direction] = [wNow, wNow < W_MAX ? 1 : -1];
+    return (seconds) => {
+      w += direction * PLAY * seconds;
+      if (w >= W_MAX || w <= W_MIN) direction = w >= W_MAX ? -1 : 1;
+      setW(Math.min(Math.max(w, W_MIN), W_MAX));
+    };
+  }
+  function moveLabel() {
+    const row = rowOf(state().shares);
+    const asked = [...row.keys()].filter((digit) => row[digit] > 0);
+    const digits = asked.length > 1 ? asked : [...row.keys()];
+    let at = digits.length === 2 ? row[digits[1]] : 0;
+    return (seconds) => {
+      at = (at + MORPH * seconds) % digits.length;
+      const [from, to] = [0, 1].map((i) => digits[(Math.floor(at) + i) % digits.length]);
+      setShares((digit) => ({ [from]: 1 - (at % 1), [to]: at % 1 })[digit] ?? 0);
+    };
+  }
   function stop() {
     if (playing === null) return;
     cancelAnimationFrame(playing);
@@ -262,19 +282,18 @@ export function startLab(models, failed) {
     label();
   }
   function label() {
+    const what = chosen("view") === "mix" ? "the label" : "w";
     one("play").textContent = playing === null ? "▶ Play" : "■ Stop";
-    one("play").setAttribute("aria-label", playing === null ? "Play: w moves by itself" : "Stop w");
+    one("play").setAttribute("aria-label", playing === null ? `Play: ${what} moves by itself` : `Stop ${what}`);
   }
   one("play").addEventListener("click", () => {
     if (playing !== null) return stop();
-    let [before, direction] = [performance.now(), state().w < W_MAX ? 1 : -1];
-    let w = state().w;
+    const move = chosen("view") === "mix" ? moveLabel() : moveW();
+    let before = performance.now();
     const frame = (now) => {
-      w += (direction * PLAY * (now - before)) / 1000;
-      before = now;
-      if (w >= W_MAX || w <= W_MIN) direction = w >= W_MAX ? -1 : 1;
       playing = requestAnimationFrame(frame);
-      setW(Math.min(Math.max(w, W_MIN), W_MAX));
+      move(Math.max(0, now - before) / 1000);
+      before = now;
     };
     playing = requestAnimationFrame(frame);
     label();

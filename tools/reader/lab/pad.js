@@ -3,7 +3,7 @@ import { Artist } from "./artist.js";
 import { addNoise, gaussian, oneHot, PIXELS, repeat, sample } from "./diffusion.js";
 import { edit, inpaint } from "./editing.js";
 import { paint } from "./picture.js";
-import { sayNumber, saySteps } from "./words.js";
+import { sayNumber, sayWho } from "./words.js";
 
 const SIDE = 28;
 const ZOOM = 12; // pixels of the paper for one of the picture
@@ -111,7 +111,7 @@ export function startPad({ teacher, student }, failed) {
     const noised = wish.task === "fill" ? null : addNoise(model, wish.x_0.slice(0, PIXELS), wish.t, eps);
     if (noised) paint(one("noised").getContext("2d"), noised, 0, 0, one("noised").width);
     one("pad-drawn-by").className = model.name;
-    one("pad-drawn-by").textContent = `${model.name}, ${saySteps(steps)}`;
+    one("pad-drawn-by").textContent = sayWho(model.name, steps);
     one("pad-speed").textContent = `${Math.round(performance.now() - began)} ms`;
     one("pad").dataset.shows = [model.name, steps, wish.task, wish.label, wish.t, wish.w, wish.seed].join(" ");
   }
@@ -223,7 +223,8 @@ export function startPad({ teacher, student }, failed) {
   for (const control of all("#pad input, #pad select")) control.addEventListener("input", changed);
   for (const task of all("input[name=task]")) {
     task.addEventListener("input", () => {
-      if (fills() && !ink.some(Boolean)) give(Number(one("pad-label").value) || 7);
+      const label = one("pad-label").value;
+      if (fills() && !ink.some(Boolean)) give(label === "none" ? 7 : Number(label));
     });
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);

@@ -1,23 +1,28 @@
-// Numbers and sentences, the same as in JupyterLab's lab (ddpm_lib/widgets.py).
+// Numbers and sentences, the same as in JupyterLab's lab: both read ddpm_lib/widgets.json.
+export const SAY = JSON.parse(document.getElementById("about").textContent).words;
+
+// A sentence of SAY with its {names} filled in.
+export function fill(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
 
 // A number with at most two decimals and a real minus sign.
 export function sayNumber(x) {
   return `${Math.round(100 * x) / 100}`.replace("-", "−");
 }
 
-// What somebody typed, as a number: −0.5 with either minus sign, and 2,5 as well as 2.5. NaN for anything else.
-export function readNumber(text) {
-  const plain = text.trim().replace(/^[−–]/, "-").replace(",", ".");
-  return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : NaN;
-}
-
 // What the guidance weight w does to the label: one sentence.
 export function sayW(w) {
-  if (w === -1) return "w = −1: the label is ignored.";
-  if (w === 0) return "w = 0: purely conditional, no guidance.";
-  return `w = ${sayNumber(w)}: the label is ${w < 0 ? "weaker than the network learned it" : "exaggerated"}.`;
+  const says = SAY["what w does"];
+  return fill(says[w] ?? says[w < 0 ? "below 0" : "above 0"], { w: sayNumber(w) });
 }
 
-export function saySteps(steps) {
-  return steps === 1 ? "1 step" : `${steps} steps`;
+// The network of a picture, and its steps.
+export function sayWho(network, steps) {
+  return fill(SAY.steps[steps > 1 ? 1 : 0], { network, steps });
+}
+
+// Text as HTML, with x_t and x̂_0 as formulas set them.
+export function typeset(text) {
+  return text.replace(/(x̂?)_(\w)/g, "<i>$1</i><sub>$2</sub>");
 }
