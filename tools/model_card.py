@@ -23,6 +23,7 @@ CARD = REPOSITORY / "docs" / "model_card.md"
 BENCH = REPOSITORY / "benchmarks" / "results.json"
 START, END = "<!-- written by `python tools/model_card.py` -->\n", "<!-- end -->\n"
 SCORES = ("fid", "agreement", "coverage", "diversity")
+STEPS = re.compile("steps$|training for ")  # keys of the metadata
 DRAWN = re.compile(r"(its teacher, )?w=(\S+), (\d+) (\w+) steps, (\d+) samples")  # a key of the metadata
 
 
@@ -37,7 +38,8 @@ def trainings() -> Iterator[tuple]:
     """A row for each file: name, command, number of weights, optimizer steps, commit."""
     for path in (SHIPPED, STUDENT, CLASSIFIER):
         known, weights = provenance(path)
-        steps = sum(value for key, value in known.items() if key == "steps" or key.startswith("training for "))
+        rounds = [known, *known.get("refined", {}).get("rounds", ())]
+        steps = sum(value for each in rounds for key, value in each.items() if STEPS.match(key))
         yield (
             path.stem,
             f"`{known['command']}`",

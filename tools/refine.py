@@ -44,6 +44,7 @@ def main() -> None:
         records = train(ddpm, train_set, config, generator, resume=SNAPSHOTS / f"snapshot-{number}")
         bar = tqdm(records, file=sys.stdout, mininterval=20)
         for record in bar:
+            refined["rounds"][number - 1]["steps"] = record.step  # the configs have a budget in seconds
             bar.set_description(f"round {number}, {record.seconds:.0f} s, loss {record.loss:.4f}", refresh=False)
     save_checkpoint(arguments.out, ddpm, before | {"refined": refined})  # before the scores, which take minutes
     found = {f"w={w}, 10 DDIM steps, {N} samples": scores(ddpm, w, 10, "ddim") for w in (0, 1)}  # in the places of 03's
