@@ -62,16 +62,16 @@ ALT = {
         " the same pictures as each other, a little less clear."
     ),
     "sign": (
-        "Two rows of ten samples, asked for 0 to 9. Right: clear digits. With the bug: ragged shapes, some of "
-        "which are not the digit that was asked for."
+        "Two rows of ten samples, asked for 0 to 9. Right: clear digits. With the bug: misshapen digits, and some "
+        "are not the digit that was asked for."
     ),
     "backwards": (
         "Two rows of the digits 0 to 9. Right: clear digits. With the bug: a digit can be guessed in most pictures, "
         "under grain and blotches."
     ),
     "clock": (
-        "Two rows of ten samples. Right: the digits 0 to 9. With the bug: the same grid of white dots on black ten "
-        "times, no digit anywhere."
+        "Two rows of ten samples. Right: the digits 0 to 9. With the bug: white dots on black, in nearly the same "
+        "pattern ten times, no digit anywhere."
     ),
     "leading": (
         "Four rows of the digits 0 to 9. The teacher in 20 steps, right and with the bug: clear digits. The student "
