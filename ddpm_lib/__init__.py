@@ -8,6 +8,8 @@ with undisturbed():  # torch takes seconds
     from ddpm_lib.ddpm import DDPM
     from ddpm_lib.distillation import DistillConfig, DistillRecord, distill, renoise_step, student_of
     from ddpm_lib.editing import edit, inpaint
+    from ddpm_lib.folder import load_folder
+    from ddpm_lib.letters import load_letters
     from ddpm_lib.morph import morph
     from ddpm_lib.precision import best_device, describe_machine
     from ddpm_lib.sampling import sample, sample_steps
@@ -30,6 +32,8 @@ __all__ = [
     "edit",
     "inpaint",
     "load_checkpoint",
+    "load_folder",
+    "load_letters",
     "load_mnist",
     "morph",
     "read_metadata",

@@ -31,6 +31,7 @@ STEPS = {  # what a line is made of, and what it does
     "{}[:, None]": lambda x: x[:, None],
     "{}[None, None]": lambda x: x[None, None],
     "{}.mean(1, keepdim=True)": lambda x: x.mean(1, keepdim=True),
+    "{}.permute(0, 3, 1, 2)": lambda x: x.permute(0, 3, 1, 2),
     "{}.mean(3)[:, None]": lambda x: x.mean(3)[:, None],
 }
 
@@ -87,15 +88,15 @@ def _tensors(name: str, value: object, bits: str, octets: str, shifted: str = "{
 
 
 def _shapes(shape: tuple[int, ...]) -> list[str] | None:
-    """What makes pictures (B, 1, 28, 28); None where these are no pictures. Colours become grey."""
+    """What makes pictures (B, C, H, W); None where these are no pictures. Colours stay, or become grey."""
     match shape:
-        case (_, 1, 28, 28):
+        case (_, 1, _, _):
             return ["{}"]
-        case (_, 3, 28, 28):
-            return ["{}.mean(1, keepdim=True)"]
-        case (_, 28, 28, 1 | 3):
-            return ["{}.mean(3)[:, None]"]
-        case (_, 28, 28):
+        case (_, 3, _, _):
+            return ["{}", "{}.mean(1, keepdim=True)"]
+        case (_, _, _, 1 | 3):
+            return ["{}.permute(0, 3, 1, 2)", "{}.mean(3)[:, None]"]
+        case (_, height, width) if height == width:
             return ["{}[:, None]"]
         case (28, 28):
             return ["{}[None, None]"]

@@ -23,6 +23,7 @@ from torch import Tensor
 from ddpm_lib import conversions
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
+MNIST = (1, 28, 28)  # the shape of an image where nothing else is said
 LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
 LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
 
@@ -147,7 +148,7 @@ def budget(steps: int | None, seconds: float | None) -> None:
 @guard
 def choice(name: str, value: object, allowed: Sequence, also: str = "") -> object:
     """One of the allowed values. also: text for the error, which says what else is allowed."""
-    if not isinstance(value, type(allowed[0])) or value not in allowed:
+    if not isinstance(value, type(allowed[0])) or isinstance(value, bool) or value not in allowed:
         raise ValueError(f"{name} must be {also}one of {tuple(allowed)}, got {value!r:.60}")
     return value
 
@@ -175,6 +176,24 @@ def widths(name: str, value: Sequence[int]) -> tuple[int, int, int]:
     if len(sizes) != 3 or not all(isinstance(width, int) and is_count(width) for width in sizes):
         raise ValueError(f"{name} must be three integers ≥ 1, got {value!r:.60}")
     return sizes
+
+
+@guard
+def names(name: str, value: Sequence[str], n: int) -> tuple[str, ...]:
+    """n different texts, none of them blank, as a tuple; or nothing, which is ()."""
+    texts = tuple(value) if isinstance(value, list | tuple) else None
+    if texts != () and not (texts and all(isinstance(text, str) and text.strip() for text in texts)):
+        raise ValueError(f"{name} must be a tuple of texts, one for each class, or (), got {value!r:.60}")
+    if texts and not len(texts) == len(set(texts)) == n:
+        raise ValueError(f"{name} must be {n} different texts, as num_classes is {n}, got {len(texts)}: {value!r:.60}")
+    return texts
+
+
+def image_shape(channels: int, size: int) -> tuple[int, int, int]:
+    """The (C, H, W) of images: 1 channel for grey or 3 for colours, and a side that a U-Net can halve twice."""
+    choice("channels", channels, (1, 3))
+    choice("size", size, tuple(range(16, 65, 4)))
+    return channels, size, size
 
 
 def functions_or_none(**values: Callable | None) -> None:
@@ -246,19 +265,20 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
-    if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
-        raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
+def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0, shape: tuple[int, int, int] = MNIST) -> Tensor:
+    """(B, *shape) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
+    if not is_float(x) or x.shape[1:] != shape or len(x) == 0:
+        C, H, W = shape
+        raise ValueError(f"{name} must be a float tensor of shape (B, {C}, {H}, {W}) with B ≥ 1, got {describe(x)}")
     if T:
         times("t", t, len(x), T)
     return x
 
 
 @functools.partial(guard, lines=conversions.unit)
-def pixels(name: str, x: Tensor, batch: int | None = None) -> Tensor:
-    """(B, 1, 28, 28) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch."""
-    images(name, x)
+def pixels(name: str, x: Tensor, batch: int | None = None, shape: tuple[int, int, int] = MNIST) -> Tensor:
+    """(B, *shape) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch."""
+    images(name, x, shape=shape)
     if batch is not None and len(x) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x)}")
     if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
@@ -524,9 +544,9 @@ def interval(name: str, value: tuple[int, int] | None, T: int) -> tuple[float, f
 
 
 @guard
-def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
+def start_or_none(name: str, x_T: Tensor | None, batch: int, shape: tuple[int, int, int]) -> Tensor | None:
     """Noise to start from: an image for each of the labels, or one image that all share; or None."""
-    if x_T is not None and len(images(name, x_T)) not in (1, batch):
+    if x_T is not None and len(images(name, x_T, shape=shape)) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x_T)}")
     if x_T is not None and not x_T.isfinite().all():
         raise ValueError(f"{name} must be finite, but it holds NaN or infinity")
@@ -534,8 +554,10 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
 
 
 @functools.partial(guard, lines=conversions.sets)
-def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple[Tensor, Tensor]:
-    """Images and labels of a TensorDataset: (N, 1, 28, 28) float32 in [0, 1] and N labels, N ≥ least.
+def picture_set(
+    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int
+) -> tuple[Tensor, Tensor]:
+    """Images and labels of a TensorDataset: (N, *shape) float32 in [0, 1] and N labels, N ≥ least.
 
     This is the place where a data set becomes float32: not every device knows float64.
     """
@@ -544,7 +566,7 @@ def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple
         what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
         raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}")
     x, y = tensors
-    pixels(f"{name}'s images", x)
+    pixels(f"{name}'s images", x, shape=shape)
     y = labels(f"{name}'s labels", y, num_classes, len(x))
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")

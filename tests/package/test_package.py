@@ -35,13 +35,15 @@ ROOMS = {
     "checkpoint": {"ddpm", "files"},
     "distillation": {"sampling", "training"},
     "data": {"guards", "extras", "foreign"},
+    "letters": {"guards", "extras"},
+    "folder": {"files", "extras"},
     "training": {"checkpoint", "console", "data", "precision", "interrupts"},
     "evaluation": {"ddpm", "files", "precision", "extras"},
     "widgets": {"sampling", "evaluation"},
-    "course": {"editing", "morph", "distillation", "widgets"},
+    "course": {"editing", "morph", "distillation", "widgets", "letters", "folder"},
 }
 # These refuse files, which are no arguments, and say what is wrong in the file.
-READ_FILES = {"files", "checkpoint", "data", "training.snapshot"}
+READ_FILES = {"files", "checkpoint", "data", "folder", "training.snapshot"}
 PUBLIC = [
     "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "edit", "inpaint",
     "load_checkpoint", "load_mnist", "morph", "sample", "sample_steps", "save_checkpoint", "student_of", "train",
