@@ -19,6 +19,7 @@ from ddpm_lib.files import first_of
 # Pillow reads more, but some of those start another program (EPS starts Ghostscript).
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "TGA")
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # how bright red, green and blue are (ITU-R BT.601)
+RANGES = (1, 255, 4095, 65_535)  # of floats, and of 8, 12 and 16 bits
 NOT_MEANT = ("thumbs.db", "desktop.ini", "__macosx")  # what Windows and macOS put into a folder
 
 
@@ -114,10 +115,12 @@ def _no_picture(file: Path) -> str:
     if file.suffix.casefold() in (".svg", ".pdf", ".eps"):
         return "it is a drawing, not a picture of pixels; save it as PNG"
     what = foreign.what_it_is(file).partition(";")[0]
+    if what.endswith("a picture"):
+        return "it begins like a picture, but it is damaged, or of a type that is not read here"
     return what or f"it is no picture of a type that is read here: {', '.join(FORMATS)}"
 
 
-def _scaled(image: "PIL.Image.Image", size: int) -> np.ndarray:
+def _scaled(image: object, size: int) -> np.ndarray:
     """(h, w, 3) float32 in [0, 1] whose longer side is `size`, turned as its EXIF says, and with paper below it."""
     from PIL import Image, ImageOps
 
@@ -127,7 +130,7 @@ def _scaled(image: "PIL.Image.Image", size: int) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(_deep(np.asarray(image, np.float32)))
-    elif "A" in image.mode.upper() and image.mode != "LAB" or "transparency" in image.info:
+    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
     else:
         image = image.convert("RGB")
@@ -141,11 +144,11 @@ def _scaled(image: "PIL.Image.Image", size: int) -> np.ndarray:
 
 
 def _deep(numbers: np.ndarray) -> np.ndarray:
-    """Pixels of more than 8 bits in [0, 1]: their range is the first of 1, 255 and 65,535 that holds them."""
+    """Pixels of more than 8 bits in [0, 1]: their range is the first of RANGES that holds them."""
     low, high = numbers.min(), numbers.max()
     if not (low >= 0 and high <= 65_535):  # written with not, so that NaN is refused, too
         raise _Refused(f"its pixels must lie in 0 … 65,535, got {low:g} … {high:g}")
-    return numbers / (1 if high <= 1 else 255 if high <= 255 else 65_535)
+    return numbers / next(most for most in RANGES if high <= most)
 
 
 def _on_paper(colours: np.ndarray, opaque: np.ndarray) -> np.ndarray:

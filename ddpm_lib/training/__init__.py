@@ -102,7 +102,7 @@ def train(
     resume: path of a snapshot, which is written before the first step, after every 100th step and after the last. If it
     exists, the training goes on from it. With a budget of steps it ends as if it had never stopped, bit for bit (same
     machine). A finished training yields nothing. Raises OSError where the disk refuses a snapshot.
-    loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, *image_shape) in [−1, 1]; y: (B,) integers.
+    loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, *image_shape) in [−1, 1]; y: (B,).
     It may begin with `ddpm.errors`. If it draws random numbers, it needs its own generator.
     optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
     does. Raises ValueError: at the call, also for a damaged snapshot or one of another training; at a loss of NaN or ∞.
