@@ -88,8 +88,8 @@ def test_the_recommended_model_takes_the_fields_of_the_config():
     assert ddpm.unet.config == UNetConfig(num_classes=3, channels=3, size=16, classes=names)
     assert DDPM.recommended(26).num_classes == 26
     assert DDPM.recommended().unet.config == UNetConfig()
-    with pytest.raises(TypeError, match="chanels"):
-        DDPM.recommended(chanels=3)
+    with pytest.raises(TypeError, match="colours"):
+        DDPM.recommended(colours=3)
 
 
 @pytest.mark.parametrize(

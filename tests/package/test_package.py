@@ -46,7 +46,8 @@ ROOMS = {
 READ_FILES = {"files", "checkpoint", "data", "folder", "training.snapshot"}
 PUBLIC = [
     "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "edit", "inpaint",
-    "load_checkpoint", "load_folder", "load_letters", "load_mnist", "morph", "sample", "sample_steps", "save_checkpoint", "student_of", "train",
+    "load_checkpoint", "load_folder", "load_letters", "load_mnist", "morph", "sample", "sample_steps",
+    "save_checkpoint", "student_of", "train",
 ]  # fmt: skip
 
 
