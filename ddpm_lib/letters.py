@@ -56,11 +56,11 @@ def _drawn(n: int, seeds: tuple[int, int], fonts: list[str]) -> TensorDataset:
     return TensorDataset(torch.from_numpy(np.stack(images))[:, None].float() / 255, labels)
 
 
-def _draw(letter: str, font: str, chance: np.random.Generator) -> np.ndarray:
+def _draw(letter: str, font: str, chance: "np.random.Generator") -> np.ndarray:
     """One letter, (28, 28) uint8, by the recipe; each number of it is uniform."""
-    from PIL import Image, ImageFilter
-
     glyph, longest = _glyph(letter, font, int(chance.integers(5)))
+    from PIL import Image, ImageFilter  # where it is missing, _glyph has said so
+
     turn, shear = chance.uniform(-0.2, 0.2), chance.uniform(-0.25, 0.25)  # rad; sideways per upwards
     pixels, narrow = chance.uniform(17, 22), chance.uniform(0.85, 1.0)  # the longer side, and the share of the width
     dx, dy = chance.uniform(-1.5, 1.5, 2)
