@@ -38,7 +38,7 @@ def load_folder(
     the names; both in natural order ("2" before "10"). A class without a usable picture has no name and is refused.
     Raises FileNotFoundError where there is no such folder, and ValueError for bad arguments and where nothing is left.
     """
-    root = guards.path("path", path)
+    root = guards.folder("path", path)
     guards.image_shape(channels, size)
     if not root.is_dir():
         raise FileNotFoundError(f"path must be a folder of class folders, but there is no folder at {root}")

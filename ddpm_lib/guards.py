@@ -212,6 +212,14 @@ def path(name: str, value: str | os.PathLike) -> Path:
 
 
 @guard
+def folder(name: str, value: str | os.PathLike) -> Path:
+    """The path of a folder as a Path; ~ is the user's home folder, and "." the current one."""
+    if not _is_path(value) or not os.fspath(value):
+        raise ValueError(f"{name} must be the path of a folder, got {value!r:.60}")
+    return _expanded(name, value)
+
+
+@guard
 def folder_or_none(name: str, value: str | os.PathLike | None) -> Path | None:
     """The path of a folder as a Path, or None."""
     if value is not None and not _is_path(value):
