@@ -11,13 +11,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 # A command of this repository has nothing to clean up before its main() begins: until then Ctrl-C ends it at once and
 # without a word; `console.command` brings the usual Ctrl-C back. So a command imports ddpm_lib before other packages.
 # A program in the background goes on ignoring Ctrl-C.
+_module = next((after for before, after in pairwise(sys.orig_argv) if before == "-m"), "")
 _program = Path(getattr(sys.modules["__main__"], "__file__", None) or "/").absolute()
-_is_a_command = sys.argv[:1] == ["-m"] or _program.parent in (  # "-m" as long as a module of this package is looked for
+_is_a_command = _module.startswith("ddpm_lib.") or _program.parent in (
     Path(__file__).absolute().parents[1] / folder for folder in ("tools", "benchmarks")
 )
 if _is_a_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:

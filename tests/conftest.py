@@ -21,9 +21,12 @@ hypothesis.settings.load_profile("repeatable")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about the CPU: they compare with tensors that are there
 os.environ["DDPM_PROGRESS"] = "off"  # what passes in a test isn't the progress of whoever runs it
 torch.backends.mps.is_available = functools.cache(lambda: False)  # torch itself wants it to be cached
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, where it would be for every process
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # that a test starts, too, and then presses Ctrl-C in
+# A shell's background ignores Ctrl-C, and nohup SIGHUP; so would each process that a test starts, to stop it then.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)  # networks this small only lose time by sharing
+collect_ignore = [] if os.environ.get("DDPM_HOSTS") == "1" else ["training/test_hosts.py"]  # minutes, as root
 
 
 class StubNetwork(nn.Module):

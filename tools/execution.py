@@ -18,7 +18,9 @@ import papermill
 import psutil
 from marks import resident
 
-logging.getLogger("papermill").addHandler(logging.NullHandler())  # the error of a dead kernel says it, too
+# The error of a dead kernel says it, too; and where a stop killed the kernel, nobody is left to take its error.
+for name in ("papermill", "asyncio"):
+    logging.getLogger(name).addHandler(logging.NullHandler())
 CELL_TIMEOUT = 6 * 3600  # seconds; a training that a parameter made long fits in, a cell that hangs ends
 
 
@@ -40,6 +42,7 @@ def run_cells(path: Path, output: Path, parameters: dict) -> None:
                     cwd=path.parent,
                     progress_bar=False,
                     execution_timeout=CELL_TIMEOUT,
+                    skip_cells_with_tag="",  # in a stored notebook each cell has been executed
                     on_cell_executed=_refuse_exit,
                     # The kernel would log a warning about TCP on the loopback, and an error when told to shut down.
                     extra_arguments=["--log-level=CRITICAL"],

@@ -2,7 +2,8 @@
 
 It writes the first code cell of each notebook, which installs the course where `ddpm_lib` isn't there, and the README's
 badges, in the line that ends with MARK. Without a Repository in [project.urls] the cell says what to do, and there are
-no badges. papermill, nbval and the reader's edition leave the cell out, by its tags.
+no badges. papermill, nbval and the reader's edition leave the cell out, by its tags; our own tools execute it. Where
+`ddpm_lib` is there, it does nothing.
 """
 
 import json
@@ -50,10 +51,11 @@ def source(address: str) -> str:
 def with_cell(text: str, address: str) -> str:
     """A notebook's file with the cell below its title, in the place of an older one."""
     notebook = json.loads(text)
-    metadata = {"jupyter": {"source_hidden": True}, "tags": ["hosted", "nbval-skip", "skip-execution"]}
-    cell = {"cell_type": "code", "execution_count": None, "id": "hosted", "metadata": metadata, "outputs": []}
-    cell["source"] = source(address).splitlines(keepends=True)
     title, *others = (other for other in notebook["cells"] if other["id"] != "hosted")
+    count = next((other["execution_count"] for other in notebook["cells"] if other["id"] == "hosted"), None)
+    metadata = {"jupyter": {"source_hidden": True}, "tags": ["hosted", "nbval-skip", "skip-execution"]}
+    cell = {"cell_type": "code", "execution_count": count, "id": "hosted", "metadata": metadata, "outputs": []}
+    cell["source"] = source(address).splitlines(keepends=True)
     notebook["cells"] = [title, cell, *others]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 

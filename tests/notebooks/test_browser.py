@@ -85,7 +85,8 @@ CUT = """() => {
 }"""
 PIXELS = """async () => {
   const image = document.querySelector('.guidance-lab-image');
-  await image.decode();
+  // decode() fails where the next picture comes in between, as it may while a drag ends.
+  for (let left = 20; ; left--) try { await image.decode(); break; } catch (error) { if (!left) throw error; }
   const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), context = canvas.getContext('2d');
   context.drawImage(image, 0, 0);
   return [canvas.height, canvas.width, [...context.getImageData(0, 0, canvas.width, canvas.height).data]];

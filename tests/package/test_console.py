@@ -198,5 +198,14 @@ if sys.orig_argv[1] == {name.split()[0]!r}:  # and no process that a command has
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_a_program_that_imports_a_tool_or_the_package_keeps_its_own_ctrl_c():
+@posix
+@pytest.mark.parametrize("how", [["-m", "mine"], ["mine/__main__.py"]])
+def test_a_program_that_imports_a_tool_or_the_package_keeps_its_own_ctrl_c(how, tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("import ddpm_lib, commit, distil")  # while Python looks for mine
+    (tmp_path / "mine" / "__main__.py").write_text(
+        "import ddpm_lib, distil, signal\nassert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY, REPOSITORY / "tools")))}
+    subprocess.run([sys.executable, *how], cwd=tmp_path, env=environment, check=True, timeout=60)

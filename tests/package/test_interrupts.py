@@ -168,11 +168,11 @@ def test_the_first_optimizer_is_made_while_presses_wait():
     makes = re.compile(r"torch\.optim\.[A-Z]\w+\)?\(|torch\.optim\.[A-Z]\w+, lr")
     found = [path for path in (REPOSITORY / "ddpm_lib").rglob("*.py") if makes.search(path.read_text("utf-8"))]
     assert {str(path.relative_to(REPOSITORY).as_posix()) for path in found} == MAKES.keys()
-    # A notebook that makes one in sight imports torch._dynamo in its cell of imports, the second one.
+    # A notebook that makes one in sight imports torch._dynamo in its cell of imports, after hosted and parameters.
     visible = [code for path in NOTEBOOKS for code in [cells(path)] if any(map(makes.search, code))]
     assert visible
     idle = "from ddpm_lib.widgets import GuidanceLab; from ddpm_lib.course import checks, museum, plots, toys"
-    codes = [*MAKES.values(), *(code[1] for code in visible), idle]
+    codes = [*MAKES.values(), *(code[2] for code in visible), idle]
     run = subprocess.run([sys.executable, "-c", WATCH], input=json.dumps(codes), capture_output=True, text=True)
     *held, idle = json.loads(run.stdout or "[0]")
     assert held == ["held"] * (len(codes) - 1), run.stderr[-2000:]

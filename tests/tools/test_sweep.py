@@ -19,6 +19,7 @@ import pytest
 import sweep
 from nbformat.v4 import new_code_cell, new_notebook
 
+from ddpm_lib import save_checkpoint
 from ddpm_lib.course.variants import VARIANTS
 
 NOTEBOOKS = sorted(sweep.SWEEPS.glob("*.ipynb"))
@@ -93,18 +94,18 @@ def test_names_need_no_quotes_and_no_two_points_share_one(grid, full):
     assert not [name for name in names if not re.fullmatch(r"[a-z][\w.=+-]+", name)]
 
 
-def test_other_weights_are_another_point(grid, tmp_path):
+def test_other_weights_are_another_point(grid, make_ddpm, tmp_path):
     mine = tmp_path / "mine.safetensors"
-    mine.write_bytes(b"other weights")
+    save_checkpoint(mine, make_ddpm())
     changed = sweep.points("w_sweep", False, {"checkpoint": str(mine)})
     real = {name for name, point in grid.items() if point["sampler"] == "real"}
     assert grid.keys() & changed.keys() == set()
     assert len(real) == 2, "for real digits no weights are loaded"
 
 
-def test_a_relative_checkpoint_is_found_from_the_kernels_folder_too(tmp_path, monkeypatch):
+def test_a_relative_checkpoint_is_found_from_the_kernels_folder_too(make_ddpm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.safetensors").write_bytes(b"other weights")
+    save_checkpoint("mine.safetensors", make_ddpm())
     points = sweep.points("w_sweep", False, {"checkpoint": "mine.safetensors"})
     assert {point["checkpoint"] for point in points.values()} == {str(tmp_path / "mine.safetensors")}
 
@@ -274,7 +275,7 @@ def test_a_name_of_another_grid_is_refused(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n": "1"}, "w_sweep, parameters cell: n must be an integer ≥ 2, got 1"),
+        ({"n": "1"}, "w_sweep, parameters cell: n must be an integer ≥ 2 and ≤ 1,000,000, got 1"),
         ({"sampler": "euler"}, "sampler must be one of"),
         ({"checkpoint": "missing.safetensors"}, "checkpoint: there is no file"),
     ],

@@ -20,8 +20,6 @@ import safetensors.torch
 WORKER = Path(__file__).with_name("hosts_worker.py")
 REPOSITORY = Path(__file__).parent.parent.parent
 
-pytestmark = pytest.mark.skipif(os.environ.get("DDPM_HOSTS") != "1", reason="minutes, as root: make hosts")
-
 
 class Host:
     """A network namespace. `start` starts a command there, `pids` are its processes."""

@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
     prefix: true,
     fuzzy: (word) => word.length > 4 && 0.2,
     boost: { title: 3, heading: 6 },
-    boostDocument: (_, __, { file }) => (/\.(py|toml|yml|json|csv|txt|cfg)\.html$/.test(file) ? 0.4 : 1),
+    boostDocument: (_, __, { file }) => (/\.py\.html$/.test(file) ? 0.4 : 1),
   };
 
   function marked(text, words) { // the text as nodes, found words in <mark>
