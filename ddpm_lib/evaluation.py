@@ -278,7 +278,7 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.kid import KernelInceptionDistance
 
-    with warnings.catch_warnings(), _own_draws(), torch.autocast(real.device.type, enabled=False):
+    with warnings.catch_warnings(), own_draws(), torch.autocast(real.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all extracted features")
         size = min(len(real), len(generated), 1000)
         metric = KernelInceptionDistance(feature=_already_computed(real.shape[1]), subset_size=size)
@@ -296,7 +296,7 @@ def inception_score(logits: Tensor) -> float:
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.inception import InceptionScore
 
-    with warnings.catch_warnings(), _own_draws():
+    with warnings.catch_warnings(), own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
         warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom is <= 0")  # one part has no spread
         metric = InceptionScore(feature=_already_computed(logits.shape[1]), splits=min(10, max(1, len(logits) // 1000)))
@@ -312,10 +312,10 @@ def _already_computed(width: int) -> nn.Module:
 
 
 @contextmanager
-def _own_draws() -> Iterator[None]:
-    """Inside, torch's global generator, from which torchmetrics draws, has a fixed seed; afterwards it is as before."""
+def own_draws(seed: int = 0) -> Iterator[None]:
+    """Inside, torch's global generator, from which torchmetrics draws, has this seed; afterwards it is as before."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(0)
+        torch.random.default_generator.manual_seed(seed)
         yield
 
 
