@@ -48,7 +48,7 @@ class Scores:
     No score is surer than its judge.
 
     fid: ≥ 0, lower is better. Few images score too high, so compare only at the same n (see `frechet_distance`).
-    kid: 0 for real pictures, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
+    kid: 0 for real pictures, and a little below by chance; lower is better. It has no such bias (`kernel_distance`).
     inception_score: 1 … K, higher is better; K is all K classes in equal shares, all of them clear.
     agreement: share in [0, 1] of images that the classifier reads as the class that was asked for.
     precision, recall: shares in [0, 1]; do images look real, and could real ones have been drawn (see `prdc`)?
@@ -59,7 +59,7 @@ class Scores:
     are training images. The classifier was trained on them, so it reads them more surely than new images, and their
     features lie a little apart (at n = 5,000 agreement 0.998, density 0.95).
     ….._halves: the score of a random half of the test images against the other half, a mean over splits. The classifier
-    was not trained on test images (for digits, 5,000 in each half: agreement 0.996, density 1.01). n does not change it.
+    was not trained on test images (for digits, 5,000 a half: agreement 0.996, density 1.01). n does not change it.
     """
 
     judge: str
