@@ -632,8 +632,11 @@ def class_set(
         if shape not in [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]:
             form = "(N, C, H, H), where C is 1 or 3 and H a multiple of 4 from 16 to 64"
             raise ValueError(f"{name}'s images must be a float tensor of shape {form}, got {describe(x)}")
-    if classes is None and isinstance(y, Tensor) and y.ndim in (1, 2) and y.numel():
-        classes = y.shape[1] if y.ndim == 2 else max(1, min(int(y.max()) + 1, len(y)))
+    if classes is None and isinstance(y, Tensor) and y.numel():
+        if y.ndim == 2:
+            classes = y.shape[1]
+        elif not y.is_floating_point() and not y.is_complex():
+            classes = max(1, min(int(y.max()) + 1, len(y)))  # each has a picture, so that there are not more than these
     x, y = picture_set(name, value, classes or 10, shape or MNIST, 1)
     y = class_numbers(f"{name}'s labels", y, classes or 10, len(x))
     fewest, rarest = (int(found) for found in y.bincount(minlength=classes).min(dim=0))

@@ -310,6 +310,12 @@ BAD = {
     "more classes in the test": (TWO, pictures(3), {}, r"^test_set's labels must lie in 0…1"),
     "a size of no model": (pictures(size=30), pictures(size=30), {}, r"^train_set's images must .*multiple of 4"),
     "a huge label": (HUGE, TWO, {}, r"^train_set's labels"),
+    "labels that are no numbers": (
+        TensorDataset(TWO.tensors[0], torch.full((16,), math.nan)),
+        TWO,
+        {},
+        r"^train_set's l",
+    ),
     "the same set twice": (TWO, TWO, {}, r"^test_set must hold other pictures.*hold_out\(train_set\)$"),
     "too few names": (TWO, OTHERS, {"classes": ("a",)}, r"^train_set's labels must lie in 0…0"),
     "names that are no texts": (TWO, OTHERS, {"classes": (1, 2)}, r"^classes must be"),
