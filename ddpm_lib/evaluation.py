@@ -127,7 +127,7 @@ class Reference(NamedTuple):
 
     def __str__(self) -> str:
         """Whose classifier it is, in words."""
-        if self.classes == DIGITS:
+        if self.classifier is load_classifier():  # somebody's own classes may be called 0 … 9, too
             what = "MNIST's digits"
         elif self.classes:
             what = f"{', '.join(self.classes)}" if self.num_classes < 4 else f"{self.classes[0]} … {self.classes[-1]}"
@@ -190,9 +190,9 @@ def evaluate(images: Tensor, labels: Tensor, reference: Reference | None = None)
     if reference is not None:
         guards.instance("reference", reference, Reference, "what make_reference returns, or None")
     judge = load_test_features() if reference is None else reference
-    pixels = guards.pixels("images", images, shape=judge.image_shape, also=limits(reference))
+    pixels = guards.pixels("images", images, shape=judge.image_shape, also=_limits(reference))
     guards.several("images", pixels, 1, "FID needs a covariance")
-    asked_for = guards.class_numbers("labels", labels, judge.num_classes, len(images), limits(reference))
+    asked_for = guards.class_numbers("labels", labels, judge.num_classes, len(images), _limits(reference))
 
     logits, features = classify(judge.classifier, images)
     return Scores(
@@ -215,11 +215,11 @@ def judge_of(model: object, reference: Reference | None = None) -> Reference:
     judge = load_test_features() if reference is None else reference
     names = getattr(getattr(unwrapped(getattr(model, "unet", None)), "config", None), "classes", ())
     drawn = getattr(model, "num_classes", 10), getattr(model, "image_shape", guards.MNIST), names
-    guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), limits(reference))
+    guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), _limits(reference))
     return judge
 
 
-def limits(reference: Reference | None) -> str:
+def _limits(reference: Reference | None) -> str:
     """For error messages: what a reference judges, and the line that makes another one."""
     who = f"this reference is {reference}" if reference else "without a reference, evaluate judges MNIST's digits only"
     return f"; {who}. For other pictures: reference = make_reference(train_set, test_set)"

@@ -24,6 +24,7 @@ from ddpm_lib import conversions
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
 MNIST = (1, 28, 28)  # the shape of an image where nothing else is said
+SHAPES = [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]  # what a U-Net can halve twice
 LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
 LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
 
@@ -594,19 +595,20 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int, shape: tuple[int, i
 
 @functools.partial(guard, lines=conversions.sets)
 def picture_set(
-    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int
+    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int, also: str | None = None
 ) -> tuple[Tensor, Tensor]:
     """Images and labels of a TensorDataset: (N, *shape) float32 in [0, 1] and N labels, N ≥ least.
 
-    This is the place where a data set becomes float32: not every device knows float64.
+    also: the end of an error about the shape or the range of labels; None is the model that fits them. This is the place where a data set becomes float32: not every device knows float64.
     """
     tensors = getattr(value, "tensors", ())
     if not isinstance(value, torch.utils.data.TensorDataset) or len(tensors) != 2:
         what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
         raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}")
     x, y = tensors
-    pixels(f"{name}'s images", x, shape=shape)
-    y = labels(f"{name}'s labels", y, num_classes, len(x))
+    also = _model_for(x, y, num_classes) if also is None else also
+    pixels(f"{name}'s images", x, shape=shape, also=also)
+    y = labels(f"{name}'s labels", y, num_classes, len(x), also)
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x.float(), y.float() if y.is_floating_point() else y
@@ -629,7 +631,7 @@ def class_set(
     x, y = value.tensors if _is_pair(value) else (None, None)
     if shape is None and isinstance(x, Tensor) and x.ndim == 4:
         shape = tuple(x.shape[1:])
-        if shape not in [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]:
+        if shape not in SHAPES:
             form = "(N, C, H, H), where C is 1 or 3 and H a multiple of 4 from 16 to 64"
             raise ValueError(f"{name}'s images must be a float tensor of shape {form}, got {describe(x)}")
     if classes is None and isinstance(y, Tensor) and y.numel():
@@ -637,7 +639,7 @@ def class_set(
             classes = y.shape[1]
         elif not y.is_floating_point() and not y.is_complex():
             classes = max(1, min(int(y.max()) + 1, len(y)))  # each has a picture, so that there are not more than these
-    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1)
+    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1, also="")
     y = class_numbers(f"{name}'s labels", y, classes or 10, len(x))
     fewest, rarest = (int(found) for found in y.bincount(minlength=classes).min(dim=0))
     if fewest < each:
@@ -645,6 +647,17 @@ def class_set(
             f"{name} must hold at least {each} pictures of each class, got {fewest} of class {rarest}{also}"
         )
     return x, y
+
+
+def _model_for(x: object, y: object, num_classes: int) -> str:
+    """The end of an error: the line that makes a model for a set, if its images and labels are such as a model has."""
+    counted = isinstance(y, Tensor) and y.ndim == 1 and not (y.is_floating_point() or y.is_complex()) and len(y) > 0
+    if not is_float(x) or tuple(x.shape[1:]) not in SHAPES or not counted or len(y) != len(x) or y.min() != 0:
+        return ""
+    fields = {"num_classes": max(num_classes, int(y.max()) + 1), "channels": x.shape[1], "size": x.shape[2]}
+    usual = {"num_classes": 10, "channels": MNIST[0], "size": MNIST[1]}
+    said = ", ".join(f"{field}={value}" for field, value in fields.items() if value != usual[field])
+    return f"; a model for these: ddpm = DDPM.recommended({said})"
 
 
 def _is_pair(value: object) -> bool:

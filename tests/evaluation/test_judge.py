@@ -10,7 +10,7 @@ from torch.utils.data import Subset, TensorDataset
 
 from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, evaluation, hold_out, judge, load_mnist, make_reference
 from ddpm_lib.course import few_steps, flows, live_training, soft_labels, walk_back
-from ddpm_lib.evaluation import DIGITS, evaluate, floors, judge_of, load_test_features
+from ddpm_lib.evaluation import DIGITS, DigitClassifier, evaluate, floors, judge_of, load_test_features
 
 CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
@@ -174,10 +174,11 @@ def test_digits_are_judged_as_before():
     assert {name: getattr(scores, name) for name in SCORES_OF_99} == pytest.approx(SCORES_OF_99, rel=1e-4)
 
 
-def test_ten_unnamed_classes_are_no_digits():
-    unnamed = load_test_features()._replace(classes=())
-    assert "digits" not in str(unnamed)
-    assert "10 classes" in str(unnamed)
+@pytest.mark.parametrize("names", [(), DIGITS, CLOTHES])
+def test_ten_classes_of_ones_own_are_not_called_mnists(names):
+    own = load_test_features()._replace(classifier=DigitClassifier(), classes=names)
+    assert "digits" not in str(own)
+    assert "10 classes" in str(own)
 
 
 # ---------------------------------------------------------------------------- who may judge whom
