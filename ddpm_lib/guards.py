@@ -599,7 +599,8 @@ def picture_set(
 ) -> tuple[Tensor, Tensor]:
     """Images and labels of a TensorDataset: (N, *shape) float32 in [0, 1] and N labels, N ≥ least.
 
-    also: the end of an error about the shape or the range of labels; None is the model that fits them. This is the place where a data set becomes float32: not every device knows float64.
+    also: the end of an error about the shape or the range of labels; None is the model that fits them.
+    This is the place where a data set becomes float32: not every device knows float64.
     """
     tensors = getattr(value, "tensors", ())
     if not isinstance(value, torch.utils.data.TensorDataset) or len(tensors) != 2:
