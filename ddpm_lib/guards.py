@@ -331,8 +331,8 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 @functools.partial(guard, lines=None)
 def apart(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
     """Pictures (N, C, H, W), most of which are not among those of another set, whose argument is `first`."""
-    known = {hash(picture.numpy().tobytes()) for picture in other.cpu()}
-    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x.cpu())) > len(x) / 2:
+    known = {hash(picture.numpy().tobytes()) for picture in other}
+    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x)) > len(x) / 2:
         end = f"this divides one set into two: train_set, test_set = hold_out({first})"
         raise ValueError(
             f"{name} must hold other pictures than {first}, but {same} of its {len(x)} are there, too; {end}"
@@ -624,7 +624,7 @@ def class_set(
     classes: int | None = None,
     shape: tuple[int, int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Images and integer labels of a TensorDataset, with at least `each` pictures of each class.
+    """Images and integer labels of a TensorDataset, on the CPU, with at least `each` pictures of each class.
 
     also: the end of the error about too few pictures. classes: how many there are; None: as many as the largest label
     says. shape: None allows every `image_shape`.
@@ -647,7 +647,7 @@ def class_set(
         raise ValueError(
             f"{name} must hold at least {each} pictures of each class, got {fewest} of class {rarest}{also}"
         )
-    return x, y
+    return x.detach().cpu(), y.cpu()
 
 
 def _model_for(x: object, y: object, num_classes: int) -> str:
