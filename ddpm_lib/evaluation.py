@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_lib import guards
@@ -140,7 +141,8 @@ class Reference(NamedTuple):
 class DigitClassifier(nn.Module):
     """A small convolutional network that reads a class, and whose features say what an image looks like.
 
-    images (N, channels, H, W) in [0, 1] → logits (N, num_classes) and features (N, D). It was made for digits.
+    images (N, channels, H, W) in [0, 1] → logits (N, num_classes) and features (N, D). It was made for digits;
+    larger images, from 48 pixels a side, are halved first.
     The features are what the last BatchNorm gives out: on training images each has about mean 0 and variance 1,
     which puts FID on a known scale.
     """
@@ -165,6 +167,8 @@ class DigitClassifier(nn.Module):
         self.logits = nn.Sequential(nn.ReLU(), nn.Linear(self.D, num_classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if images.shape[-1] > 44:  # a convolution of the last block looks at 30 pixels of a side: at all of a digit
+            images = F.avg_pool2d(images, 2)
         features = self.features(self.convolutions(images))
         return self.logits(features), features
 
