@@ -26,11 +26,13 @@ STEPS = {  # what a line is made of, and what it does
     "({} / 127.5 - 1)": lambda x: x / 127.5 - 1,
     "({} / 255)": lambda x: x / 255,
     "(({} + 1) / 2)": lambda x: (x + 1) / 2,
+    "{}.argmax(1)": lambda x: x.argmax(1),
     "{}.flatten()": Tensor.flatten,
     "{}.item()": Tensor.item,
     "{}[:, None]": lambda x: x[:, None],
     "{}[None, None]": lambda x: x[None, None],
     "{}.mean(1, keepdim=True)": lambda x: x.mean(1, keepdim=True),
+    "{}.permute(0, 3, 1, 2)": lambda x: x.permute(0, 3, 1, 2),
     "{}.mean(3)[:, None]": lambda x: x.mean(3)[:, None],
 }
 
@@ -74,6 +76,8 @@ def _tensors(name: str, value: object, bits: str, octets: str, shifted: str = "{
         shapes = ["{}", "{}.flatten()", "{}.item()"] if x.numel() == max(x.shape, default=1) else ["{}"]
         numbers += ["{}.float()", "({} - 1)" if low == 1 else "{}"]
         numbers += ["{}.long()"] if torch.equal(x.double(), x.double().round()) else []
+        one_hot = x.ndim == 2 and x.shape[1] > 1 and ((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()
+        numbers += ["{}.argmax(1)"] if one_hot else []
     elif low < 0:
         numbers += [shifted]
     elif not x.is_floating_point() and high <= 1:
@@ -87,15 +91,15 @@ def _tensors(name: str, value: object, bits: str, octets: str, shifted: str = "{
 
 
 def _shapes(shape: tuple[int, ...]) -> list[str] | None:
-    """What makes pictures (B, 1, 28, 28); None where these are no pictures. Colours become grey."""
+    """What makes pictures (B, C, H, W); None where these are no pictures. Colours stay, or become grey."""
     match shape:
-        case (_, 1, 28, 28):
+        case (_, 1, _, _):
             return ["{}"]
-        case (_, 3, 28, 28):
-            return ["{}.mean(1, keepdim=True)"]
-        case (_, 28, 28, 1 | 3):
-            return ["{}.mean(3)[:, None]"]
-        case (_, 28, 28):
+        case (_, 3, _, _):
+            return ["{}", "{}.mean(1, keepdim=True)"]
+        case (_, _, _, 1 | 3):
+            return ["{}.permute(0, 3, 1, 2)", "{}.mean(3)[:, None]"]
+        case (_, height, width) if height == width:
             return ["{}[:, None]"]
         case (28, 28):
             return ["{}[None, None]"]

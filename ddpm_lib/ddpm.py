@@ -1,6 +1,6 @@
 """DDPM: a network with its noise schedule. You train it with its loss, and you sample with its guess of the noise.
 
-Shapes    B batch · K number of classes
+Shapes    B batch · K number of classes · (B, 1, 28, 28) stands for images of MNIST; others are (B, *image_shape)
 Images    in [−1, 1]
 Labels    rows of class weights (B, K): one-hot, a mixture, or all zeros for "no label" (∅)
 Sources   loss: Ho et al. 2020, arXiv:2006.11239, algorithm 1 · guidance and label dropout: Ho & Salimans 2022,
@@ -34,9 +34,14 @@ class DDPM(nn.Module):
         self.prediction = guards.choice("prediction", prediction, ("eps", "x_0", "v", "flow"))
 
     @classmethod
-    def recommended(cls) -> "DDPM":
-        """The best model that was measured (benchmarks/recipe.md): v, and a cosine schedule with shift 1.5."""
-        return cls(UNet(UNetConfig()), NoiseSchedule.cosine(T=500, shift=1.5), prediction="v")
+    def recommended(cls, num_classes: int = 10, **more: object) -> "DDPM":
+        """The best model that was measured on MNIST (benchmarks/recipe.md): v, and a cosine schedule with shift 1.5.
+
+        num_classes, more: fields of `UNetConfig`, such as channels=3, size=32, classes=names. Raises ValueError.
+        """
+        return cls(
+            UNet(UNetConfig(num_classes=num_classes, **more)), NoiseSchedule.cosine(T=500, shift=1.5), prediction="v"
+        )
 
     def loss(self, x_0: Tensor, y: Tensor, p_uncond: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
         """E ‖target − network(x_t, t, y)‖² over t, ε and dropped labels: the mean of `errors`, a scalar."""
@@ -53,7 +58,7 @@ class DDPM(nn.Module):
         p_uncond: number in [0, 1], the probability that a row loses its label, drawn for each row.
         Returns t (B,) long, 1 … T, and the squared error of each pixel (B, 1, 28, 28). Raises ValueError.
         """
-        guards.images("x_0", x_0)
+        guards.images("x_0", x_0, shape=self.image_shape)
         y = label_rows(y, self.num_classes, batch=len(x_0)).to(x_0)
         guards.within("p_uncond", p_uncond, "[0, 1]")
 
@@ -76,7 +81,7 @@ class DDPM(nn.Module):
         answers in one call what it learned for this w; outside −1 … w_max it hears the nearest end.
         Returns ε̂ shaped as x_t, whatever the network regresses. Raises ValueError.
         """
-        guards.images("x_t", x_t, t, self.schedule.T)
+        guards.images("x_t", x_t, t, self.schedule.T, self.image_shape)
         y = label_rows(y, self.num_classes, batch=len(x_t)).to(x_t)
         w = guards.guidance_weight("w", w, len(x_t))
         if self.w_max:
@@ -123,12 +128,21 @@ class DDPM(nn.Module):
     @property
     def num_classes(self) -> int:
         """Length of a label row. If the network has no config, it is 10, as for MNIST."""
-        return getattr(unwrapped(self.unet), "config", UNetConfig()).num_classes
+        return self._config("num_classes")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image. If the network has no config, it is (1, 28, 28), as for MNIST."""
+        return self._config("channels"), self._config("size"), self._config("size")
 
     @property
     def w_max(self) -> float:
         """The largest guidance weight that the network hears; 0 if it hears none, as a network without a config."""
-        return getattr(unwrapped(self.unet), "config", UNetConfig()).w_max
+        return self._config("w_max")
+
+    def _config(self, field: str) -> object:
+        """What the network's config says, or else the default of `UNetConfig`."""
+        return getattr(getattr(unwrapped(self.unet), "config", None), field, getattr(UNetConfig, field))
 
 
 def label_rows(y: Tensor, num_classes: int, batch: int | None = None, name: str = "y") -> Tensor:

@@ -108,7 +108,7 @@ def distill(
     student = guards.trainable("student", student_of(teacher) if student is None else unwrapped(student), DDPM)
     guards.same("student's schedule", student.schedule.beta, "teacher's", teacher.schedule.beta)
     guards.count("the first of config's stages", config.stages[0], most=teacher.schedule.T // 2)
-    guards.picture_set("train_set", train_set, student.num_classes, least=1)
+    guards.picture_set("train_set", train_set, student.num_classes, student.image_shape, least=1)
     guards.generator_or_none("generator", generator)
     guards.functions_or_none(target=target)
     path = None if resume is None else guards.path("resume", resume)

@@ -1,6 +1,7 @@
 """Sampling that begins with a picture: it is redrawn under a label, or what is missing in it is filled in.
 
 Shapes    B number of labels; images are one for each label, or one for all of them
+          (B, 1, 28, 28) stands for images of MNIST; others are (B, *image_shape)
 Images    in [0, 1]
 Sources   edit: SDEdit, Meng et al. 2021, arXiv:2108.01073 · inpaint: RePaint, Lugmayr et al. 2022, arXiv:2201.09865
 """
@@ -62,5 +63,9 @@ def inpaint(ddpm: DDPM, images: Tensor, mask: Tensor, labels: Tensor, w: float |
 def _start(ddpm: DDPM, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The images in [−1, 1], one for each label, and the label rows, both where the model is."""
     y = label_rows(labels, getattr(guards.denoiser("ddpm", ddpm), "num_classes", 10), name="labels")
-    images = guards.pixels("images", images, len(y)).detach().expand(len(y), -1, -1, -1)
+    images = (
+        guards.pixels("images", images, len(y), getattr(ddpm, "image_shape", guards.MNIST))
+        .detach()
+        .expand(len(y), -1, -1, -1)
+    )
     return to_signed(images.float()).to(ddpm.schedule.alpha_bar.device), y.to(ddpm.schedule.alpha_bar.device)

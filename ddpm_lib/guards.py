@@ -23,6 +23,8 @@ from torch import Tensor
 from ddpm_lib import conversions
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
+MNIST = (1, 28, 28)  # the shape of an image where nothing else is said
+SHAPES = [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]  # what a U-Net can halve twice
 LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
 LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
 
@@ -147,7 +149,7 @@ def budget(steps: int | None, seconds: float | None) -> None:
 @guard
 def choice(name: str, value: object, allowed: Sequence, also: str = "") -> object:
     """One of the allowed values. also: text for the error, which says what else is allowed."""
-    if not isinstance(value, type(allowed[0])) or value not in allowed:
+    if not isinstance(value, type(allowed[0])) or isinstance(value, bool) or value not in allowed:
         raise ValueError(f"{name} must be {also}one of {tuple(allowed)}, got {value!r:.60}")
     return value
 
@@ -177,6 +179,24 @@ def widths(name: str, value: Sequence[int]) -> tuple[int, int, int]:
     return sizes
 
 
+@guard
+def names(name: str, value: Sequence[str], n: int) -> tuple[str, ...]:
+    """n different texts, none of them blank, as a tuple; or nothing, which is ()."""
+    texts = tuple(value) if isinstance(value, list | tuple) else None
+    if texts != () and not (texts and all(isinstance(text, str) and text.strip() for text in texts)):
+        raise ValueError(f"{name} must be a tuple of texts, one for each class, or (), got {value!r:.60}")
+    if texts and not len(texts) == len(set(texts)) == n:
+        raise ValueError(f"{name} must be {n} different texts, as num_classes is {n}, got {len(texts)}: {value!r:.60}")
+    return texts
+
+
+def image_shape(channels: int, size: int) -> tuple[int, int, int]:
+    """The (C, H, W) of images: 1 channel for grey or 3 for colours, and a side that a U-Net can halve twice."""
+    choice("channels", channels, (1, 3))
+    choice("size", size, tuple(range(16, 65, 4)))
+    return channels, size, size
+
+
 def functions_or_none(**values: Callable | None) -> None:
     """Functions, or None."""
     for name, value in values.items():
@@ -189,6 +209,14 @@ def path(name: str, value: str | os.PathLike) -> Path:
     """A path that can name a file, as a Path; ~ is the user's home folder."""
     if not _is_path(value) or not Path(value).name or "\0" in str(value):
         raise ValueError(f"{name} must be a path that names a file, got {value!r:.60}")
+    return _expanded(name, value)
+
+
+@guard
+def folder(name: str, value: str | os.PathLike) -> Path:
+    """The path of a folder as a Path; ~ is the user's home folder, and "." the current one."""
+    if not _is_path(value) or not os.fspath(value):
+        raise ValueError(f"{name} must be the path of a folder, got {value!r:.60}")
     return _expanded(name, value)
 
 
@@ -246,19 +274,24 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0) -> Tensor:
-    """(B, 1, 28, 28) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
-    if not is_float(x) or x.shape[1:] != (1, 28, 28) or len(x) == 0:
-        raise ValueError(f"{name} must be a float tensor of shape (B, 1, 28, 28) with B ≥ 1, got {describe(x)}")
+def images(
+    name: str, x: Tensor, t: Tensor | None = None, T: int = 0, shape: tuple[int, int, int] = MNIST, also: str = ""
+) -> Tensor:
+    """(B, *shape) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T. also: the end of the error."""
+    if not is_float(x) or x.shape[1:] != shape or len(x) == 0:
+        form = f"(B, {', '.join(map(str, shape))})"
+        raise ValueError(f"{name} must be a float tensor of shape {form} with B ≥ 1, got {describe(x)}{also}")
     if T:
         times("t", t, len(x), T)
     return x
 
 
 @functools.partial(guard, lines=conversions.unit)
-def pixels(name: str, x: Tensor, batch: int | None = None) -> Tensor:
-    """(B, 1, 28, 28) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch."""
-    images(name, x)
+def pixels(
+    name: str, x: Tensor, batch: int | None = None, shape: tuple[int, int, int] = MNIST, also: str = ""
+) -> Tensor:
+    """(B, *shape) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch. also: as in `images`."""
+    images(name, x, shape=shape, also=also)
     if batch is not None and len(x) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x)}")
     if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
@@ -292,6 +325,18 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
     """A tensor with the same numbers as another one, which the error calls `first`."""
     if not torch.equal(x.cpu(), other.cpu()):
         raise ValueError(f"{name} must be {first}, but their numbers differ")
+    return x
+
+
+@functools.partial(guard, lines=None)
+def apart(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
+    """Pictures (N, C, H, W), most of which are not among those of another set, whose argument is `first`."""
+    known = {hash(picture.numpy().tobytes()) for picture in other}
+    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x)) > len(x) / 2:
+        end = f"this divides one set into two: train_set, test_set = hold_out({first})"
+        raise ValueError(
+            f"{name} must hold other pictures than {first}, but {same} of its {len(x)} are there, too; {end}"
+        )
     return x
 
 
@@ -368,10 +413,11 @@ def falling(name: str, value: Tensor) -> Tensor:
 
 
 @guard
-def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
+def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None, also: str = "") -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the expected B; None allows any B. torch.as_tensor turns a list into a tensor.
+    batch: the expected B; None allows any B. also: the end of the error about the range.
+    torch.as_tensor turns a list into a tensor.
     """
     try:
         y = torch.as_tensor(y)
@@ -386,7 +432,7 @@ def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> 
             raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
         y = y.long()
         if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
-            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
+            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}{also}")
         return y
     if y.shape[1] != num_classes or not is_float(y):
         raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
@@ -423,12 +469,26 @@ def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
 
 
 @guard
-def digits(name: str, y: Tensor, batch: int) -> Tensor:
-    """(batch,) integers 0 … 9: digits that were asked for. Rows are refused: for a mixture no reading is right."""
-    y = labels(name, y, 10, batch)
+def class_numbers(name: str, y: Tensor, num_classes: int, batch: int, also: str = "") -> Tensor:
+    """(batch,) integers 0 … num_classes − 1: what was asked for. Rows are refused: no reading is right for a mix."""
+    y = labels(name, y, num_classes, batch, also)
     if y.ndim != 1:
         raise ValueError(f"{name} must be integers of shape ({batch},), got {describe(y)}")
     return y
+
+
+@functools.partial(guard, lines=None)
+def pictures_of(name: str, drawn: tuple, judged: tuple, also: str) -> tuple:
+    """How many classes a model draws, the shape of its images, and the names of its classes: as the judge has them.
+
+    No names fit to all names. also: the end of the error.
+    """
+    said = [f"{n} classes of {shape} images" for n, shape, _ in (drawn, judged)]
+    if said[0] == said[1] and drawn[2] and judged[2]:
+        said = [", ".join(names) for *_, names in (drawn, judged)]
+    if said[0] != said[1]:
+        raise ValueError(f"{name} must draw {said[1]}, got {said[0]}{also}")
+    return drawn
 
 
 @guard
@@ -524,9 +584,9 @@ def interval(name: str, value: tuple[int, int] | None, T: int) -> tuple[float, f
 
 
 @guard
-def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
+def start_or_none(name: str, x_T: Tensor | None, batch: int, shape: tuple[int, int, int]) -> Tensor | None:
     """Noise to start from: an image for each of the labels, or one image that all share; or None."""
-    if x_T is not None and len(images(name, x_T)) not in (1, batch):
+    if x_T is not None and len(images(name, x_T, shape=shape)) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x_T)}")
     if x_T is not None and not x_T.isfinite().all():
         raise ValueError(f"{name} must be finite, but it holds NaN or infinity")
@@ -534,9 +594,12 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int) -> Tensor | None:
 
 
 @functools.partial(guard, lines=conversions.sets)
-def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple[Tensor, Tensor]:
-    """Images and labels of a TensorDataset: (N, 1, 28, 28) float32 in [0, 1] and N labels, N ≥ least.
+def picture_set(
+    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int, also: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """Images and labels of a TensorDataset: (N, *shape) float32 in [0, 1] and N labels, N ≥ least.
 
+    also: the end of an error about the shape or the range of labels; None is the model that fits them.
     This is the place where a data set becomes float32: not every device knows float64.
     """
     tensors = getattr(value, "tensors", ())
@@ -544,11 +607,62 @@ def picture_set(name: str, value: object, num_classes: int, least: int) -> tuple
         what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
         raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}")
     x, y = tensors
-    pixels(f"{name}'s images", x)
-    y = labels(f"{name}'s labels", y, num_classes, len(x))
+    also = _model_for(x, y, num_classes) if also is None else also
+    pixels(f"{name}'s images", x, shape=shape, also=also)
+    y = labels(f"{name}'s labels", y, num_classes, len(x), also)
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x.float(), y.float() if y.is_floating_point() else y
+
+
+@functools.partial(guard, lines=conversions.sets)
+def class_set(
+    name: str,
+    value: object,
+    each: int,
+    also: str,
+    classes: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Images and integer labels of a TensorDataset, on the CPU, with at least `each` pictures of each class.
+
+    also: the end of the error about too few pictures. classes: how many there are; None: as many as the largest label
+    says. shape: None allows every `image_shape`.
+    """
+    x, y = value.tensors if _is_pair(value) else (None, None)
+    if shape is None and isinstance(x, Tensor) and x.ndim == 4:
+        shape = tuple(x.shape[1:])
+        if shape not in SHAPES:
+            form = "(N, C, H, H), where C is 1 or 3 and H a multiple of 4 from 16 to 64"
+            raise ValueError(f"{name}'s images must be a float tensor of shape {form}, got {describe(x)}")
+    if classes is None and isinstance(y, Tensor) and y.numel():
+        if y.ndim == 2:
+            classes = y.shape[1]
+        elif not y.is_floating_point() and not y.is_complex():
+            classes = max(1, min(int(y.max()) + 1, len(y)))  # each has a picture, so that there are not more than these
+    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1, also="")
+    y = class_numbers(f"{name}'s labels", y, classes or 10, len(x))
+    fewest, rarest = (int(found) for found in y.bincount(minlength=classes).min(dim=0))
+    if fewest < each:
+        raise ValueError(
+            f"{name} must hold at least {each} pictures of each class, got {fewest} of class {rarest}{also}"
+        )
+    return x.detach().cpu(), y.cpu()
+
+
+def _model_for(x: object, y: object, num_classes: int) -> str:
+    """The end of an error: the line that makes a model for a set, if its images and labels are such as a model has."""
+    counted = isinstance(y, Tensor) and y.ndim == 1 and not (y.is_floating_point() or y.is_complex()) and len(y) > 0
+    if not is_float(x) or tuple(x.shape[1:]) not in SHAPES or not counted or len(y) != len(x) or y.min() != 0:
+        return ""
+    fields = {"num_classes": max(num_classes, int(y.max()) + 1), "channels": x.shape[1], "size": x.shape[2]}
+    usual = {"num_classes": 10, "channels": MNIST[0], "size": MNIST[1]}
+    said = ", ".join(f"{field}={value}" for field, value in fields.items() if value != usual[field])
+    return f"; a model for these: ddpm = DDPM.recommended({said})"
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, torch.utils.data.TensorDataset) and len(value.tensors) == 2
 
 
 @guard

@@ -1,6 +1,6 @@
 """Morphing: one digit turns into the next, because the label row moves and the noise stays.
 
-Shapes    L labels · F frames · K number of classes
+Shapes    L labels · F frames · K number of classes · (F, 1, 28, 28) is of MNIST; others are (F, *image_shape)
 Images    in [0, 1]
 """
 
@@ -32,7 +32,7 @@ def morph(
     guards.denoiser("ddpm", ddpm)
     rows = morph_rows(labels, frames_per_change, hold, getattr(ddpm, "num_classes", 10))
     w = float(guards.guidance_weight("w", w, 1))
-    x_T = draw(torch.randn, (1, 1, 28, 28), generator)
+    x_T = draw(torch.randn, (1, *getattr(ddpm, "image_shape", guards.MNIST)), generator)
     # Frames with the same row are drawn once: that is faster, and they are equal to the last bit.
     rows, place = rows.unique_consecutive(dim=0, return_inverse=True)
     return sample(ddpm, rows, w=w, sampler="ddim", steps=min(20, ddpm.schedule.T), x_T=x_T)[place]

@@ -1,6 +1,6 @@
 """The reverse process: from pure noise at t = T to a digit at t = 0.
 
-Shapes    B batch · K number of classes
+Shapes    B batch · K number of classes · (B, 1, 28, 28) stands for images of MNIST; others are (B, *image_shape)
 Time      a sampler walks down times T = t_0 > t_1 > … > t_steps = 0; one step goes from t to s
 Images    [−1, 1] inside, [0, 1] out of `sample`
 Sources   ancestral: Ho et al. 2020, arXiv:2006.11239, algorithm 2 · DDIM: Song et al. 2020, arXiv:2010.02502
@@ -74,14 +74,15 @@ def sample_steps(
     times = steps if isinstance(steps, list) else time_steps(schedule.T, steps)
     t_min, t_max = guards.interval("guidance_interval", guidance_interval, schedule.T)
     guards.generator_or_none("generator", generator)
-    guards.start_or_none("x_T", x_T, len(y))
+    shape = getattr(ddpm, "image_shape", guards.MNIST)
+    guards.start_or_none("x_T", x_T, len(y), shape)
     step, draws_noise = _step_of(guards.sampler("sampler", sampler, SAMPLERS, eta), eta)
 
     def walk() -> Iterator[tuple[Tensor, Tensor]]:
         with fair_threads():
             model = for_sampling(ddpm)
         predict_noise, predict_x_0 = guards.unasked(model.predict_noise), guards.unasked(schedule.predict_x_0)
-        start = draw(torch.randn, (len(y), 1, 28, 28), generator) if x_T is None else x_T
+        start = draw(torch.randn, (len(y), *shape), generator) if x_T is None else x_T
         x_t = start.float().to(device).expand(len(y), -1, -1, -1)
         for t, s in pairwise(times):
             z = draw(torch.randn, x_t.shape, generator).to(device) if draws_noise else None

@@ -1,6 +1,6 @@
 """The forward process: how x_0 dissolves into Gaussian noise.
 
-Shapes    B batch · T number of diffusion steps
+Shapes    B batch · T number of diffusion steps · (B, 1, 28, 28) stands for images of any shape (B, C, H, W)
 Time      t = 1 … T; every table has T + 1 entries, so that index t is the t on paper and alpha_bar[0] = 1
 Sources   DDPM: Ho et al. 2020, arXiv:2006.11239 · cosine: Nichol & Dhariwal 2021, arXiv:2102.09672
           log-SNR: Kingma et al. 2021, arXiv:2107.00630 · its shift: Hoogeboom et al. 2023, arXiv:2301.11093

@@ -1,6 +1,7 @@
 """The network: a U-Net that is told t and y, and as a student w, at its bottleneck, and nowhere else.
 
 Shapes    B batch · C channels · E embedding_width · K num_classes
+          They are MNIST's. With another size, names and comments keep 28, 14 and 7 for all, half and a quarter of it.
 
     28×28   encoder_28 ──────────── skip ────────────► decoder_28 ─► head
     14×14       encoder_14 ──────── skip ────────► decoder_14
@@ -22,13 +23,18 @@ class UNetConfig:
     widths: three ints ≥ 1, the channels at 28×28, 14×14 and 7×7.
     embedding_width: int ≥ 1, the channels that t and y each add to the bottleneck.
     num_classes: int ≥ 1, the length of a label row. w_max: finite number ≥ 0; above 0 the network hears the guidance
-    weight w, too, in −1 … w_max. Raises ValueError for anything else.
+    weight w, too, in −1 … w_max. channels: 1 for grey images, 3 for colours. size: int, a multiple of 4 from 16 to 64,
+    the pixels of a side. classes: what the classes are called, K different strings; () says nothing about it.
+    Raises ValueError for anything else.
     """
 
     widths: tuple[int, int, int] = (16, 32, 64)
     embedding_width: int = 64
     num_classes: int = 10
     w_max: float = 0.0
+    channels: int = 1
+    size: int = 28
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self):
         # A list becomes a tuple here: it may come from JSON, or from a caller who changes it later.
@@ -36,6 +42,8 @@ class UNetConfig:
         guards.size("embedding_width", self.embedding_width)
         guards.size("num_classes", self.num_classes)
         object.__setattr__(self, "w_max", float(guards.finite("w_max", self.w_max, least=0)))
+        guards.image_shape(self.channels, self.size)
+        object.__setattr__(self, "classes", guards.names("classes", self.classes, self.num_classes))
 
 
 class ConvBlock(nn.Sequential):
@@ -85,7 +93,7 @@ class UNet(nn.Module):
         width = config.embedding_width
 
         # At 28×28 there is one convolution, not two: the second one cost more seconds than it was worth.
-        self.encoder_28 = ConvBlock(1, at_28)
+        self.encoder_28 = ConvBlock(config.channels, at_28)
         self.encoder_14 = ResidualBlock(at_28, at_14, stride=2)
         self.encoder_7 = ResidualBlock(at_14, at_7, stride=2)
 
@@ -100,7 +108,7 @@ class UNet(nn.Module):
         self.decoder_14 = ResidualBlock(2 * at_14, at_14)
         self.up_28 = nn.ConvTranspose2d(at_14, at_28, kernel_size=2, stride=2)
         self.decoder_28 = ConvBlock(2 * at_28, at_28)
-        self.head = nn.Conv2d(at_28, 1, 3, padding=1)
+        self.head = nn.Conv2d(at_28, config.channels, 3, padding=1)
         self.to(memory_format=self.memory_format)
 
     @property

@@ -272,6 +272,7 @@ class GuidanceLab(ipywidgets.VBox):
     def __init__(self, ddpm: DDPM, student: DDPM | None = None):
         guards.denoiser("ddpm", ddpm)
         guards.choice("ddpm's number of classes", getattr(ddpm, "num_classes", 10), (10,))
+        guards.choice("ddpm's image_shape", getattr(ddpm, "image_shape", guards.MNIST), (guards.MNIST,))
         if student is not None:
             guards.denoiser("student", student)
             guards.choice("student's number of classes", getattr(student, "num_classes", 10), (10,))

@@ -96,13 +96,13 @@ def train(
 
     ddpm: moved to `device` (None is the best there is). It holds the averaged weights after every step, so the loop may
     end in any way: when the budget is spent, by break, or by an interrupt.
-    train_set: TensorDataset of images (N, 1, 28, 28) in [0, 1] and integer labels (N,), N ≥ 1. Under torchrun each
+    train_set: TensorDataset of images (N, *image_shape) in [0, 1] and integer labels (N,), N ≥ 1. Under torchrun each
     process trains on a share of it, and all processes hold the same weights after every step; see `distributed`.
     generator: source of all randomness; None is torch's own. writer: has TensorBoard's add_scalar(tag, value, step).
     resume: path of a snapshot, which is written before the first step, after every 100th step and after the last. If it
     exists, the training goes on from it. With a budget of steps it ends as if it had never stopped, bit for bit (same
     machine). A finished training yields nothing. Raises OSError where the disk refuses a snapshot.
-    loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, 1, 28, 28) in [−1, 1]; y: (B,) integers.
+    loss: function of (ddpm, x_0, y) → scalar, instead of `ddpm.loss`. x_0: (B, *image_shape) in [−1, 1]; y: (B,).
     It may begin with `ddpm.errors`. If it draws random numbers, it needs its own generator.
     optimizer: function of the parameters → optimizer, instead of AdamW. Its learning rates rise and fall as config.lr
     does. Raises ValueError: at the call, also for a damaged snapshot or one of another training; at a loss of NaN or ∞.
@@ -111,7 +111,7 @@ def train(
     guards.instance("config", config, TrainConfig, "a TrainConfig")
     guards.generator_or_none("generator", generator)
     guards.functions_or_none(loss=loss, optimizer=optimizer)
-    images, labels = guards.picture_set("train_set", train_set, ddpm.num_classes, least=world_size())
+    images, labels = guards.picture_set("train_set", train_set, ddpm.num_classes, ddpm.image_shape, world_size())
     snapshot = None if resume is None else Snapshot(resume, ddpm, images, labels, config, loss)
     device = torch.device(device or best_device())
 
@@ -122,7 +122,7 @@ def train(
         descent = guards.optimizer("what optimizer returns", undisturbed()(optimizer or adamw)(raw.unet.parameters()))
         highest = [group["lr"] for group in descent.param_groups]
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
-        average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)
+        average = AveragedModel(raw.unet, multi_avg_fn=partial(ema, config.ema_decay), use_buffers=True)
         average.module = ddpm.unet  # so the average is written into the caller's model
         # With one process, own_generator and shared_loss change nothing; their docstrings say what they do else.
         state = TrainState(raw.unet, average, descent, own_generator(generator))
@@ -161,7 +161,7 @@ def train(
     return steps()
 
 
-def _ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+def ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
     """average ← d·average + (1−d)·current, and d rises to `decay`, so that a short training forgets its start, too."""
     if average[0].is_floating_point():
         get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(average, current, n)

@@ -45,6 +45,7 @@ from ddpm_lib import (
     edit,
     inpaint,
     load_checkpoint,
+    load_letters,
     load_mnist,
     morph,
     read_metadata,
@@ -246,7 +247,8 @@ CALLS = {
     "UNetConfig": (
         UNetConfig,
         built(widths=st.tuples(*3 * [st.integers(1, 9)]) | st.lists(st.integers(1, 9), min_size=3, max_size=3),
-              embedding_width=st.integers(1, 9), num_classes=st.integers(1, 99), w_max=st.floats(0, 1e3)), 3,
+              embedding_width=st.integers(1, 9), num_classes=st.integers(1, 99), w_max=st.floats(0, 1e3),
+              channels=st.sampled_from([1, 3]), size=st.sampled_from(range(16, 65, 4)), classes=st.just(())), 3,
     ),
     "UNet": (UNet, built(config=st.builds(UNetConfig, st.tuples(*3 * [st.integers(1, 9)]), st.integers(1, 9))), 2),
     "DDPM": (
@@ -305,11 +307,15 @@ CALLS = {
             w=st.floats(-3, 9), generator=generators)), 4,
     ),
     "evaluate": (  # few, as each looks at the 10,000 test digits
-        lambda **arguments: vars(evaluate(**arguments)),
+        lambda **arguments: {**vars(evaluate(**arguments)), "judge": None},
         st.integers(2, 4).flatmap(lambda n: built(images=images(n, 0.0, 1.0), labels=labels(n, rows=False))), 1,
     ),
     "load_mnist": (
         load_mnist, built(root=st.none() | st.just("nowhere"), source=st.sampled_from(["auto", "embedded"])), 1,
+    ),
+    "load_letters": (
+        load_letters,
+        built(n_per_class=st.just(1), seed=st.integers(0, 2**70), held_out_font=st.sampled_from([None, "cmr10"])), 1,
     ),
     "save_checkpoint": (
         save_checkpoint,
