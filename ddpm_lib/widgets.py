@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddpm_lib import guards
 from ddpm_lib.data import to_unit
 from ddpm_lib.ddpm import DDPM, label_rows
-from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.evaluation import DIGITS, Reference, classify, judge_of
 from ddpm_lib.extras import needed_by
 from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import eval_mode, unwrapped
@@ -110,23 +110,22 @@ class Kind(NamedTuple):
     names: tuple[str, ...]
     shape: tuple[int, int, int]
     say: dict
-    judge: nn.Module | None
+    judge: Reference | None
 
     @property
     def is_digits(self) -> bool:
-        """Whether these are MNIST's digits, as far as the model says: the shipped classifier reads nothing else."""
+        """Whether the model draws MNIST's digits, as far as it says."""
         return self.say is SAY
 
 
-def kind_of(ddpm: DDPM, reference: object | None = None) -> Kind:
-    """What ddpm draws. reference: what `make_reference` returned for its classes; None: only digits have a judge."""
-    shape = getattr(ddpm, "image_shape", guards.MNIST)
-    digits = tuple(map(str, range(getattr(ddpm, "num_classes", 10))))
+def kind_of(ddpm: DDPM, reference: Reference | None = None) -> Kind:
+    """What ddpm draws. reference: as in `GuidanceLab`. Raises ValueError where it judges other pictures."""
+    shape, K = getattr(ddpm, "image_shape", guards.MNIST), getattr(ddpm, "num_classes", 10)
     config = getattr(unwrapped(getattr(ddpm, "unet", None)), "config", None)
-    names = getattr(config, "classes", ()) or digits
-    if (len(names), names, shape) != (10, digits, guards.MNIST):
-        return Kind(names, shape, SAY_OF_CLASSES, None if reference is None else reference.classifier)
-    return Kind(names, shape, SAY, load_classifier() if reference is None else reference.classifier)
+    names = getattr(config, "classes", ()) or tuple(map(str, range(K)))
+    is_digits = (names, shape) == (DIGITS, guards.MNIST)
+    judge = judge_of(ddpm, reference) if is_digits or reference is not None else None
+    return Kind(names, shape, SAY if is_digits else SAY_OF_CLASSES, judge)
 
 
 class _Superseded(Exception):
@@ -137,7 +136,7 @@ class _Superseded(Exception):
 
 
 def lab_picture(
-    ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None, reference: object | None = None
+    ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None, reference: Reference | None = None
 ) -> LabPicture:
     """The picture of a state: the same pixels for the same model, state, machine and number of threads.
 
@@ -286,7 +285,7 @@ def _picture(kind, state, images, across, judged, labels, caption, columns=(), r
 
     agreement = "–"
     if kind.judge is not None:
-        read = classify(kind.judge, judged)[0].argmax(1).cpu()
+        read = classify(kind.judge.classifier, judged)[0].argmax(1).cpu()
         counted = (f"{(read == k).sum()} × {kind.names[k]}" for k in dict.fromkeys((state.first, state.second)))
         agreement = f"{(read == labels).sum()} of {len(read)}" if labels.ndim == 1 else ", ".join(counted)
     distance = f"{torch.pdist(judged.flatten(1).float().cpu()).mean():.1f}" if len(judged) > 1 else "–"
@@ -338,8 +337,10 @@ class GuidanceLab(ipywidgets.VBox):
     `state` holds the values of the controls; `picture` shows it as soon as `status` is empty. Raises ValueError.
     """
 
-    def __init__(self, ddpm: DDPM, student: DDPM | None = None, reference: object | None = None):
+    def __init__(self, ddpm: DDPM, student: DDPM | None = None, reference: Reference | None = None):
         guards.denoiser("ddpm", ddpm)
+        if reference is not None:
+            guards.instance("reference", reference, Reference, "what make_reference returns, or None")
         kind = kind_of(ddpm, reference)
         say, K = kind.say, len(kind.names)
         if student is not None:
@@ -570,7 +571,7 @@ def _of_two(kind: Kind, letter: str, digit: int, other: int) -> ipywidgets.Widge
     return ipywidgets.Dropdown(options=names, value=other, description=f"class {letter}")
 
 
-def _words(kind: Kind, reference: object | None) -> dict[str, str]:
+def _words(kind: Kind, reference: Reference | None) -> dict[str, str]:
     """What the words of the panel mean; of a judge it is said how good it is."""
     words = dict(kind.say["words"])
     if kind.judge is None:
