@@ -122,7 +122,7 @@ def kind_of(ddpm: DDPM, reference: Reference | None = None) -> Kind:
     """What ddpm draws. reference: as in `GuidanceLab`. Raises ValueError where it judges other pictures."""
     shape, K = getattr(ddpm, "image_shape", guards.MNIST), getattr(ddpm, "num_classes", 10)
     config = getattr(unwrapped(getattr(ddpm, "unet", None)), "config", None)
-    names = getattr(config, "classes", ()) or tuple(map(str, range(K)))
+    names = getattr(config, "classes", ()) or getattr(reference, "classes", ()) or tuple(map(str, range(K)))
     is_digits = (names, shape) == (DIGITS, guards.MNIST)
     judge = judge_of(ddpm, reference) if is_digits or reference is not None else None
     return Kind(names, shape, SAY if is_digits else SAY_OF_CLASSES, judge)

@@ -243,6 +243,15 @@ def test_a_reference_reads_its_classes_and_says_how_well():
     assert one.agreement == "10 of 10"
 
 
+def test_a_model_without_names_takes_those_of_its_judge():
+    ddpm = small(10)
+    assert kind_of(ddpm).is_digits
+    named = reader(ddpm)._replace(classes=FASHION)
+    lab = GuidanceLab(ddpm, reference=named)
+    assert [name for name, _ in lab.digit.options[1:]] == list(FASHION)
+    assert "digit" not in shown(lab).lower()
+
+
 def test_a_student_of_other_classes_is_refused():
     teacher = small(3, classes=("a", "b", "c"))
     for other, what in (
