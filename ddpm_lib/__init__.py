@@ -9,6 +9,7 @@ with undisturbed():  # torch takes seconds
     from ddpm_lib.distillation import DistillConfig, DistillRecord, distill, renoise_step, student_of
     from ddpm_lib.editing import edit, inpaint
     from ddpm_lib.folder import load_folder
+    from ddpm_lib.judge import hold_out, make_reference
     from ddpm_lib.letters import load_letters
     from ddpm_lib.morph import morph
     from ddpm_lib.precision import best_device, describe_machine
@@ -30,11 +31,13 @@ __all__ = [
     "describe_machine",
     "distill",
     "edit",
+    "hold_out",
     "inpaint",
     "load_checkpoint",
     "load_folder",
     "load_letters",
     "load_mnist",
+    "make_reference",
     "morph",
     "read_metadata",
     "renoise_step",

@@ -1,6 +1,6 @@
-"""Evaluation: do drawn digits look real, do they vary, and are they the digits that were asked for?
+"""Evaluation: do drawn pictures look real, do they vary, and are they what was asked for?
 
-Shapes    N images · D = 64 features
+Shapes    N images · D = 64 features · (N, 1, 28, 28) stands for digits of MNIST; others are (N, *image_shape)
 Images    in [0, 1]
 Sources   FID: Heusel et al. 2017, arXiv:1706.08500, eq. 6 · Inception Score: Salimans et al. 2016, arXiv:1606.03498
           why the number of images must be said: Chong & Forsyth 2019, arXiv:1911.07023
@@ -9,8 +9,9 @@ Sources   FID: Heusel et al. 2017, arXiv:1706.08500, eq. 6 · Inception Score: S
           density and coverage: Naeem et al. 2020, arXiv:2002.09797, section 3
           bootstrap: Efron 1979, doi:10.1214/aos/1176344552
 
-Most of these scores were made for photographs and Inception-v3. Here a digit classifier looks at the images, so compare
-these scores with each other, not with those of papers. `tools/train_classifier.py` trains the classifier.
+Most of these scores were made for photographs and Inception-v3. Here a small classifier looks at the images, so compare
+these scores with each other, not with those of papers. The one for digits ships with the package
+(`tools/train_classifier.py`); `make_reference` trains one for other pictures.
 """
 
 import functools
@@ -30,33 +31,39 @@ from ddpm_lib import guards
 from ddpm_lib.ddpm import draw
 from ddpm_lib.extras import needed_by
 from ddpm_lib.files import read_tensors
-from ddpm_lib.precision import eval_mode, fair_threads
+from ddpm_lib.precision import eval_mode, fair_threads, unwrapped
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
 CHUNK = 500  # so many images go through together; 10,000 would need gigabytes
 K = 5  # nearest neighbours, the choice of Naeem et al.
+DIGITS = tuple("0123456789")  # what MNIST's classes are called
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `evaluate` measures on n images, and beside each score what real digits reach.
+    """What `evaluate` measures on n images, by which judge, and beside each score what real pictures reach.
+
+    judge: whose classifier it was, and of how many held-out pictures it reads the share judge_accuracy in [0, 1] right.
+    No score is surer than its judge.
 
     fid: ≥ 0, lower is better. Few images score too high, so compare only at the same n (see `frechet_distance`).
-    kid: 0 for real digits, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
-    inception_score: 1 … 10, higher is better; 10 is ten digits in equal shares, all of them clear.
-    agreement: share in [0, 1] of images that the classifier reads as the digit that was asked for.
+    kid: 0 for real pictures, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
+    inception_score: 1 … K, higher is better; K is all K classes in equal shares, all of them clear.
+    agreement: share in [0, 1] of images that the classifier reads as the class that was asked for.
     precision, recall: shares in [0, 1]; do images look real, and could real ones have been drawn (see `prdc`)?
-    density, coverage: the same two questions, less easily fooled by outliers; density ≥ 0 is 1 for real digits.
+    density, coverage: the same two questions, less easily fooled by outliers; density ≥ 0 is 1 for real pictures.
     diversity: ≥ 0, mean distance of two images of a class, in pixel values (see `diversity`).
 
-    ….._floor: the score of n real training images against the test images, a mean over subsets (see `floors`). The
-    classifier was trained on these images, so it reads them more surely than new images, and their features lie a
-    little apart (at n = 5,000 agreement 0.998, density 0.95).
-    ….._halves: the score of a random half of the test images against the other half, 5,000 each, a mean over
-    splits. The classifier was not trained on test images (agreement 0.996, density 1.01). n does not change it.
+    ….._floor: the score of n real images against the test images, a mean over subsets (see `floors`). For digits they
+    are training images. The classifier was trained on them, so it reads them more surely than new images, and their
+    features lie a little apart (at n = 5,000 agreement 0.998, density 0.95).
+    ….._halves: the score of a random half of the test images against the other half, a mean over splits. The classifier
+    was not trained on test images (for digits, 5,000 in each half: agreement 0.996, density 1.01). n does not change it.
     """
 
+    judge: str
+    judge_accuracy: float
     n: int
     fid: float
     kid: float
@@ -90,44 +97,72 @@ class Scores:
 
 
 class Reference(NamedTuple):
-    """The test images as the shipped classifier sees them, and what real digits score against them.
+    """Who judges drawn pictures, and what they are compared with: test images as a classifier sees them.
 
-    features: (10000, D) float. labels: (10000,) long.
-    floors: for each score, pairs (n, mean over random subsets of n training images), n rising.
+    features: (M, D) float. labels: (M,) long. None of the M test images was seen when the classifier was trained.
+    floors: for each score, pairs (n, mean over random subsets of n real images), n rising.
     halves: for each score, the mean over random halves of the test images, each against the other half.
+    classifier: in eval mode, on the CPU. accuracy: the share in [0, 1] of the test images that it reads right.
+    classes: what the K classes are called, or () if nobody said it. image_shape: (C, H, W).
     """
 
     features: Tensor
     labels: Tensor
     floors: dict[str, list[tuple[int, float]]]
     halves: dict[str, float]
+    classifier: "DigitClassifier"
+    accuracy: float
+    classes: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] = guards.MNIST
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes that the classifier tells apart."""
+        return self.classifier.num_classes
+
+    @property
+    def k(self) -> int:
+        """The neighbours of `prdc`: 5, or fewer where half of a class's test images are not more than 5."""
+        return min(K, int(self.labels.bincount().min()) // 2 - 1)
+
+    def __str__(self) -> str:
+        """Whose classifier it is, in words."""
+        if self.classes == DIGITS:
+            what = "MNIST's digits"
+        elif self.classes:
+            what = f"{', '.join(self.classes)}" if self.num_classes < 4 else f"{self.classes[0]} … {self.classes[-1]}"
+            what = f"{self.num_classes} classes ({what})"
+        else:
+            what = f"{self.num_classes} classes without names"
+        return f"a classifier of {what}, tested on {len(self.labels):,} held-out pictures"
 
 
 class DigitClassifier(nn.Module):
-    """A small convolutional network that reads a digit, and whose features say what an image looks like.
+    """A small convolutional network that reads a class, and whose features say what an image looks like.
 
-    images (N, 1, 28, 28) in [0, 1] → logits (N, 10) and features (N, D).
+    images (N, channels, H, W) in [0, 1] → logits (N, num_classes) and features (N, D). It was made for digits.
     The features are what the last BatchNorm gives out: on training images each has about mean 0 and variance 1,
     which puts FID on a known scale.
     """
 
     D = 64
 
-    def __init__(self):
+    def __init__(self, channels: int = 1, num_classes: int = 10):
         super().__init__()
+        self.num_classes = num_classes
         self.convolutions = nn.Sequential(
-            _block(1, 32),
-            nn.MaxPool2d(2),  # (N, 32, 14, 14)
+            _block(channels, 32),
+            nn.MaxPool2d(2),  # (N, 32, H/2, W/2)
             _block(32, 64),
             _block(64, 64),
-            nn.MaxPool2d(2),  # (N, 64, 7, 7)
+            nn.MaxPool2d(2),  # (N, 64, H/4, W/4)
             _block(64, 96),
             _block(96, 96),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),  # (N, 96)
         )
         self.features = nn.Sequential(nn.Linear(96, self.D, bias=False), nn.BatchNorm1d(self.D, affine=False))
-        self.logits = nn.Sequential(nn.ReLU(), nn.Linear(self.D, 10))
+        self.logits = nn.Sequential(nn.ReLU(), nn.Linear(self.D, num_classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(self.convolutions(images))
@@ -142,34 +177,61 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def evaluate(images: Tensor, labels: Tensor) -> Scores:
-    """Score drawn images against the 10,000 test digits of MNIST, whose features ship with this package.
+def evaluate(images: Tensor, labels: Tensor, reference: Reference | None = None) -> Scores:
+    """Score drawn images against real ones: MNIST's 10,000 test digits, or those of a reference.
 
     images: (N, 1, 28, 28) float in [0, 1], N ≥ 2. labels: (N,) integers 0 … 9, the digits that were asked for.
+    reference: of `make_reference`, for other pictures: then images are (N, *image_shape), and labels 0 … K − 1. None
+    judges digits only; the features of the test digits ship with this package.
     Raises ValueError for anything else. It draws nothing from torch's generator, and does not change the classifier.
-    Every score is finite, but with few images it is rough. Digits that nobody asked for count as not covered (see
+    Every score is finite, but with few images it is rough. Classes that nobody asked for count as not covered (see
     `prdc_per_class`).
     """
-    guards.several("images", guards.pixels("images", images), 1, "FID needs a covariance")
-    asked_for = guards.digits("labels", labels, len(images))
+    if reference is not None:
+        guards.instance("reference", reference, Reference, "what make_reference returns, or None")
+    judge = load_test_features() if reference is None else reference
+    pixels = guards.pixels("images", images, shape=judge.image_shape, also=limits(reference))
+    guards.several("images", pixels, 1, "FID needs a covariance")
+    asked_for = guards.class_numbers("labels", labels, judge.num_classes, len(images), limits(reference))
 
-    logits, features = classify(load_classifier(), images)
-    reference = load_test_features()
+    logits, features = classify(judge.classifier, images)
     return Scores(
+        judge=str(judge),
+        judge_accuracy=judge.accuracy,
         n=len(images),
-        **measure(images, asked_for, logits, features, reference.features, reference.labels),
-        **{f"{name}_floor": floor for name, floor in floors(len(images)).items()},
-        **{f"{name}_halves": score for name, score in reference.halves.items()},
+        **measure(images, asked_for, logits, features, judge.features, judge.labels, judge.k),
+        **{f"{name}_floor": floor for name, floor in floors(len(images), judge).items()},
+        **{f"{name}_halves": score for name, score in judge.halves.items()},
     )
 
 
+def judge_of(model: object, reference: Reference | None = None) -> Reference:
+    """Who may judge what a model draws: the reference, or without one MNIST's, if the model draws ten digits.
+
+    model: a `DDPM`, or another model; one whose network has no config draws MNIST's digits. reference: of
+    `make_reference`, or None. Raises ValueError where the model's classes, their names or its images are others than
+    those of the reference, so that no picture is judged as what it isn't.
+    """
+    judge = load_test_features() if reference is None else reference
+    names = getattr(getattr(unwrapped(getattr(model, "unet", None)), "config", None), "classes", ())
+    drawn = getattr(model, "num_classes", 10), getattr(model, "image_shape", guards.MNIST), names
+    guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), limits(reference))
+    return judge
+
+
+def limits(reference: Reference | None) -> str:
+    """For error messages: what a reference judges, and the line that makes another one."""
+    who = f"this reference is {reference}" if reference else "without a reference, evaluate judges MNIST's digits only"
+    return f"; {who}. For other pictures: reference = make_reference(train_set, test_set)"
+
+
 def measure(
-    images: Tensor, labels: Tensor, logits: Tensor, features: Tensor, real: Tensor, real_labels: Tensor
+    images: Tensor, labels: Tensor, logits: Tensor, features: Tensor, real: Tensor, real_labels: Tensor, k: int = K
 ) -> dict[str, float]:
     """All scores by name: images that `classify` has read, against features of real images. `evaluate` has the guards.
 
     images: (N, 1, 28, 28). labels: (N,) long, asked for. logits: (N, 10). features: (N, D). real: (M, D) and
-    real_labels: (M,) long, with more than K of each digit.
+    real_labels: (M,) long, with more than k of each class. k: as in `prdc`.
     """
     labels, real, real_labels = labels.to(logits.device), real.to(logits.device), real_labels.to(logits.device)
     return {
@@ -177,7 +239,7 @@ def measure(
         "kid": kernel_distance(real, features),
         "inception_score": inception_score(logits),
         "agreement": (logits.argmax(dim=1) == labels).double().mean().item(),
-        **prdc_per_class(real, real_labels, features, labels),
+        **prdc_per_class(real, real_labels, features, labels, k),
         "diversity": diversity(images.float().to(logits.device), labels),
     }
 
@@ -185,8 +247,9 @@ def measure(
 def classify(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (N, 10) and features (N, D) of images (N, 1, 28, 28) in [0, 1], in eval mode and float32, in chunks."""
     device = next(classifier.parameters()).device
+    size = max(1, CHUNK * 28 * 28 // images[0, 0].numel()) if len(images) else 1
     with torch.inference_mode(), eval_mode(classifier), torch.autocast(device.type, enabled=False), fair_threads():
-        read = [classifier(chunk.float().to(device)) for chunk in images.split(CHUNK)]
+        read = [classifier(chunk.float().to(device)) for chunk in images.split(size)]
         logits, features = (torch.cat(parts) for parts in zip(*read, strict=True))
     # Tensors made in inference mode are closed to autograd and in-place changes; clones are ordinary.
     return logits.clone(), features.clone()
@@ -225,9 +288,9 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
 
 
 def inception_score(logits: Tensor) -> float:
-    """exp(mean KL(p(y|x) ‖ p(y))): high where each image is clear and all digits appear (Salimans et al. section 4).
+    """exp(mean KL(p(y|x) ‖ p(y))): high where each image is clear and all classes appear (Salimans et al. section 4).
 
-    logits: (N, 10) float. It is the mean over up to 10 random parts of at least 1,000 images, the same in every
+    logits: (N, K) float. It is the mean over up to 10 random parts of at least 1,000 images, the same in every
     call: parts of 100 would score 4 % too low. Below 2,000 images there is one part, so compare at the same n.
     """
     with needed_by("evaluate", "evaluation"):
@@ -236,7 +299,7 @@ def inception_score(logits: Tensor) -> float:
     with warnings.catch_warnings(), _own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
         warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom is <= 0")  # one part has no spread
-        metric = InceptionScore(feature=_already_computed(10), splits=min(10, max(1, len(logits) // 1000)))
+        metric = InceptionScore(feature=_already_computed(logits.shape[1]), splits=min(10, max(1, len(logits) // 1000)))
         metric.update(logits.cpu().double())  # float64: a probability that underflows to 0 would make it NaN
         return metric.compute()[0].item()
 
@@ -288,17 +351,19 @@ def radii_of(x: Tensor, k: int) -> Tensor:
     return torch.cat(nearest)  # k + 1: the row itself is the nearest
 
 
-def prdc_per_class(real: Tensor, real_labels: Tensor, generated: Tensor, labels: Tensor) -> dict[str, float]:
-    """The mean of `prdc` over the digits: samples of a digit are compared with real samples of this digit.
+def prdc_per_class(
+    real: Tensor, real_labels: Tensor, generated: Tensor, labels: Tensor, k: int = K
+) -> dict[str, float]:
+    """The mean of `prdc` over the classes: samples of a class are compared with real samples of this class.
 
-    real: (M, D), real_labels: (M,), more than K of each digit that occurs. generated: (N, D), labels: (N,), asked for.
-    A digit that nobody asked for is not covered: its recall and coverage are 0. It has no precision and no density;
-    these are means over the digits that were asked for.
+    real: (M, D), real_labels: (M,), more than k of each class that occurs. generated: (N, D), labels: (N,), asked for.
+    A class that nobody asked for is not covered: its recall and coverage are 0. It has no precision and no density;
+    these are means over the classes that were asked for.
     """
     found = {"precision": [], "recall": [], "density": [], "coverage": []}
-    for digit in real_labels.unique():
-        asked_for = generated[labels == digit]
-        scores = prdc(real[real_labels == digit], asked_for) if len(asked_for) else {"recall": 0.0, "coverage": 0.0}
+    for label in real_labels.unique():
+        asked_for = generated[labels == label]
+        scores = prdc(real[real_labels == label], asked_for, k) if len(asked_for) else {"recall": 0.0, "coverage": 0.0}
         for name, score in scores.items():
             found[name].append(score)
     return {name: sum(scores) / len(scores) for name, scores in found.items()}
@@ -318,13 +383,14 @@ def diversity(images: Tensor, labels: Tensor) -> float:
 def nearest_neighbours(images: Tensor, train_images: Tensor) -> tuple[Tensor, Tensor]:
     """How far, in pixel values, each image is from the nearest training image, and the index of that image.
 
-    images: (N, 1, 28, 28), train_images: (M, 1, 28, 28), both float in [0, 1], N and M ≥ 1. Returns L2 distances
+    images: (N, C, H, W), train_images: (M, C, H, W), both float in [0, 1], N and M ≥ 1. Returns L2 distances
     (N,) float and indices (N,) long into train_images; 0 is an exact copy. 1,000 images against 60,000 take seconds.
     Compare with the distances of held-out images: real digits have near neighbours too.
     Raises ValueError for other shapes and ranges.
     """
-    guards.pixels("images", images)
-    guards.pixels("train_images", train_images)
+    shape = tuple(train_images.shape[1:]) if getattr(train_images, "ndim", 0) == 4 else guards.MNIST
+    guards.pixels("train_images", train_images, shape=shape)
+    guards.pixels("images", images, shape=shape)
     images, train = images.detach().to(train_images.device).flatten(1).float(), train_images.flatten(1).float()
     squares = train.square().sum(dim=1)
     # ‖x − y‖² without ‖x‖², which is the same for all y. Rounding may only swap neighbours that are equally near.
@@ -364,18 +430,18 @@ def bootstrap(
     return float(whole - high), float(whole - low)
 
 
-def floors(n: int) -> dict[str, float]:
-    """Each score of n real training images against the 10,000 test images: what a perfect sampler would reach.
+def floors(n: int, reference: Reference | None = None) -> dict[str, float]:
+    """Each score of n real images against the test images: what a perfect sampler would reach. None is MNIST.
 
     Floors are not 0 or 1, because few images give a rough score. They were measured once, for some n, as means over
-    random subsets of the 60,000 training images. Between these n, FID is interpolated linearly in 1/n, like its bias,
-    and every other score linearly in log n; above 60,000 the floors of 60,000 are used. The subsets have the digits in
-    the unequal shares of the data. That matters for FID: at n = 10,000, real digits in equal shares score 0.095, and
-    the floor is 0.050.
+    random subsets: for MNIST of the 60,000 training images, for others as `make_reference` says. Between these n, FID
+    is interpolated linearly in 1/n, like its bias, and every other score linearly in log n; above the largest n, its
+    floors are used. MNIST's subsets have the digits in the unequal shares of the data. That matters for FID: at
+    n = 10,000, real digits in equal shares score 0.095, and the floor is 0.050.
     """
     axes = {"fid": lambda count: -1 / np.asarray(count)}
     result = {}
-    for name, pairs in load_test_features().floors.items():
+    for name, pairs in (reference or load_test_features()).floors.items():
         counts, means = zip(*pairs, strict=True)
         axis = axes.get(name, np.log)
         result[name] = float(np.interp(axis(n), axis(counts), means))
@@ -403,10 +469,13 @@ def load_test_features() -> Reference:
     Raises FileNotFoundError where the file is missing, ValueError where it is damaged.
     """
     tensors, header = read_tensors(TEST_FEATURES, "test features")
-    floors, halves = json.loads(header["floors"]), json.loads(header["halves"])  # floors: one entry for each n
+    floors, halves, metadata = (json.loads(header[name]) for name in ("floors", "halves", "metadata"))
     return Reference(
         features=tensors["features"].float(),
         labels=tensors["labels"].long(),
         floors={name: [(entry[name]["n"], entry[name]["mean"]) for entry in floors] for name in halves},
         halves={name: score["mean"] for name, score in halves.items()},
+        classifier=load_classifier(),
+        accuracy=metadata["test_accuracy"],
+        classes=DIGITS,
     )

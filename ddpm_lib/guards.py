@@ -273,20 +273,24 @@ def is_float(x: object) -> bool:
 
 
 @guard
-def images(name: str, x: Tensor, t: Tensor | None = None, T: int = 0, shape: tuple[int, int, int] = MNIST) -> Tensor:
-    """(B, *shape) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T."""
+def images(
+    name: str, x: Tensor, t: Tensor | None = None, T: int = 0, shape: tuple[int, int, int] = MNIST, also: str = ""
+) -> Tensor:
+    """(B, *shape) float, B ≥ 1. t: their times, if they have any: (B,) long, 1 … T. also: the end of the error."""
     if not is_float(x) or x.shape[1:] != shape or len(x) == 0:
-        C, H, W = shape
-        raise ValueError(f"{name} must be a float tensor of shape (B, {C}, {H}, {W}) with B ≥ 1, got {describe(x)}")
+        form = f"(B, {', '.join(map(str, shape))})"
+        raise ValueError(f"{name} must be a float tensor of shape {form} with B ≥ 1, got {describe(x)}{also}")
     if T:
         times("t", t, len(x), T)
     return x
 
 
 @functools.partial(guard, lines=conversions.unit)
-def pixels(name: str, x: Tensor, batch: int | None = None, shape: tuple[int, int, int] = MNIST) -> Tensor:
-    """(B, *shape) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch."""
-    images(name, x, shape=shape)
+def pixels(
+    name: str, x: Tensor, batch: int | None = None, shape: tuple[int, int, int] = MNIST, also: str = ""
+) -> Tensor:
+    """(B, *shape) float in [0, 1], B ≥ 1. batch: the number of labels; then B is 1 or batch. also: as in `images`."""
+    images(name, x, shape=shape, also=also)
     if batch is not None and len(x) not in (1, batch):
         raise ValueError(f"{name} must hold 1 image or one for each of the {batch} labels, got {len(x)}")
     if not (x.min() >= 0 and x.max() <= 1):  # written with not, so that NaN is refused, too
@@ -320,6 +324,18 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
     """A tensor with the same numbers as another one, which the error calls `first`."""
     if not torch.equal(x.cpu(), other.cpu()):
         raise ValueError(f"{name} must be {first}, but their numbers differ")
+    return x
+
+
+@functools.partial(guard, lines=None)
+def apart(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
+    """Pictures (N, C, H, W), most of which are not among those of another set, whose argument is `first`."""
+    known = {hash(picture.numpy().tobytes()) for picture in other.cpu()}
+    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x.cpu())) > len(x) / 2:
+        end = f"this divides one set into two: train_set, test_set = hold_out({first})"
+        raise ValueError(
+            f"{name} must hold other pictures than {first}, but {same} of its {len(x)} are there, too; {end}"
+        )
     return x
 
 
@@ -396,10 +412,10 @@ def falling(name: str, value: Tensor) -> Tensor:
 
 
 @guard
-def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> Tensor:
+def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None, also: str = "") -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the expected B; None allows any B. torch.as_tensor turns a list into a tensor.
+    batch: the expected B; None allows any B. also: the end of the error about the range. torch.as_tensor turns a list into a tensor.
     """
     try:
         y = torch.as_tensor(y)
@@ -414,7 +430,7 @@ def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None) -> 
             raise ValueError(f"{name} of shape (B,) must be integers, got {y.dtype}")
         y = y.long()
         if not 0 <= int(y.min()) <= int(y.max()) < num_classes:
-            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}")
+            raise ValueError(f"{name} must lie in 0…{num_classes - 1}, got {int(y.min())} … {int(y.max())}{also}")
         return y
     if y.shape[1] != num_classes or not is_float(y):
         raise ValueError(f"{name} as rows must be floats of shape (B, {num_classes}), got {describe(y)}")
@@ -451,12 +467,26 @@ def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
 
 
 @guard
-def digits(name: str, y: Tensor, batch: int) -> Tensor:
-    """(batch,) integers 0 … 9: digits that were asked for. Rows are refused: for a mixture no reading is right."""
-    y = labels(name, y, 10, batch)
+def class_numbers(name: str, y: Tensor, num_classes: int, batch: int, also: str = "") -> Tensor:
+    """(batch,) integers 0 … num_classes − 1, what was asked for. Rows are refused: no reading is right for a mixture."""
+    y = labels(name, y, num_classes, batch, also)
     if y.ndim != 1:
         raise ValueError(f"{name} must be integers of shape ({batch},), got {describe(y)}")
     return y
+
+
+@functools.partial(guard, lines=None)
+def pictures_of(name: str, drawn: tuple, judged: tuple, also: str) -> tuple:
+    """How many classes a model draws, the shape of its images, and the names of its classes: as the judge has them.
+
+    No names fit to all names. also: the end of the error.
+    """
+    said = [f"{n} classes of {shape} images" for n, shape, _ in (drawn, judged)]
+    if said[0] == said[1] and drawn[2] and judged[2]:
+        said = [", ".join(names) for *_, names in (drawn, judged)]
+    if said[0] != said[1]:
+        raise ValueError(f"{name} must draw {said[1]}, got {said[0]}{also}")
+    return drawn
 
 
 @guard
@@ -579,6 +609,40 @@ def picture_set(
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x.float(), y.float() if y.is_floating_point() else y
+
+
+@functools.partial(guard, lines=conversions.sets)
+def class_set(
+    name: str,
+    value: object,
+    each: int,
+    also: str,
+    classes: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Images and integer labels of a TensorDataset, with at least `each` pictures of each class.
+
+    also: the end of the error about too few pictures. classes: how many there are; None: as many as the largest label
+    says. shape: None allows every `image_shape`.
+    """
+    x, y = value.tensors if _is_pair(value) else (None, None)
+    if shape is None and isinstance(x, Tensor) and x.ndim == 4:
+        shape = tuple(x.shape[1:])
+        if shape not in [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]:
+            form = "(N, C, H, H), where C is 1 or 3 and H a multiple of 4 from 16 to 64"
+            raise ValueError(f"{name}'s images must be a float tensor of shape {form}, got {describe(x)}")
+    if classes is None and isinstance(y, Tensor) and y.ndim == 1 and len(y):
+        classes = max(1, min(int(y.max()) + 1, len(y)))
+    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1)
+    y = class_numbers(f"{name}'s labels", y, classes or 10, len(x))
+    fewest, rarest = (int(found) for found in y.bincount(minlength=classes).min(dim=0))
+    if fewest < each:
+        raise ValueError(f"{name} must hold at least {each} pictures of each class, got {fewest} of {rarest}{also}")
+    return x, y
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, torch.utils.data.TensorDataset) and len(value.tensors) == 2
 
 
 @guard

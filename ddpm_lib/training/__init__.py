@@ -122,7 +122,7 @@ def train(
         descent = guards.optimizer("what optimizer returns", undisturbed()(optimizer or adamw)(raw.unet.parameters()))
         highest = [group["lr"] for group in descent.param_groups]
         # Only the network is averaged, never the schedule; BatchNorm's statistics are buffers and are averaged with it.
-        average = AveragedModel(raw.unet, multi_avg_fn=partial(_ema, config.ema_decay), use_buffers=True)
+        average = AveragedModel(raw.unet, multi_avg_fn=partial(ema, config.ema_decay), use_buffers=True)
         average.module = ddpm.unet  # so the average is written into the caller's model
         # With one process, own_generator and shared_loss change nothing; their docstrings say what they do else.
         state = TrainState(raw.unet, average, descent, own_generator(generator))
@@ -161,7 +161,7 @@ def train(
     return steps()
 
 
-def _ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+def ema(decay: float, average: list[Tensor], current: list[Tensor], n: Tensor) -> None:
     """average ← d·average + (1−d)·current, and d rises to `decay`, so that a short training forgets its start, too."""
     if average[0].is_floating_point():
         get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(average, current, n)

@@ -307,7 +307,7 @@ CALLS = {
             w=st.floats(-3, 9), generator=generators)), 4,
     ),
     "evaluate": (  # few, as each looks at the 10,000 test digits
-        lambda **arguments: vars(evaluate(**arguments)),
+        lambda **arguments: {**vars(evaluate(**arguments)), "judge": None},
         st.integers(2, 4).flatmap(lambda n: built(images=images(n, 0.0, 1.0), labels=labels(n, rows=False))), 1,
     ),
     "load_mnist": (

@@ -39,15 +39,16 @@ ROOMS = {
     "folder": {"files", "extras"},
     "training": {"checkpoint", "console", "data", "precision", "interrupts"},
     "evaluation": {"ddpm", "files", "precision", "extras"},
+    "judge": {"evaluation", "training"},
     "widgets": {"sampling", "evaluation"},
-    "course": {"editing", "morph", "distillation", "widgets", "letters", "folder"},
+    "course": {"editing", "morph", "distillation", "widgets", "letters", "folder", "judge"},
 }
 # These refuse files, which are no arguments, and say what is wrong in the file.
 READ_FILES = {"files", "checkpoint", "data", "folder", "training.snapshot"}
 PUBLIC = [
-    "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "edit", "inpaint",
-    "load_checkpoint", "load_folder", "load_letters", "load_mnist", "morph", "sample", "sample_steps",
-    "save_checkpoint", "student_of", "train",
+    "DDPM", "DistillConfig", "NoiseSchedule", "TrainConfig", "UNet", "UNetConfig", "distill", "edit", "hold_out",
+    "inpaint", "load_checkpoint", "load_folder", "load_letters", "load_mnist", "make_reference", "morph", "sample",
+    "sample_steps", "save_checkpoint", "student_of", "train",
 ]  # fmt: skip
 
 
