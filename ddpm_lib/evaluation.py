@@ -48,7 +48,7 @@ class Scores:
     No score is surer than its judge.
 
     fid: ≥ 0, lower is better. Few images score too high, so compare only at the same n (see `frechet_distance`).
-    kid: 0 for real pictures, and a little below by chance; lower is better. It has no such bias (see `kernel_distance`).
+    kid: 0 for real pictures, and a little below by chance; lower is better. It has no such bias (`kernel_distance`).
     inception_score: 1 … K, higher is better; K is all K classes in equal shares, all of them clear.
     agreement: share in [0, 1] of images that the classifier reads as the class that was asked for.
     precision, recall: shares in [0, 1]; do images look real, and could real ones have been drawn (see `prdc`)?
@@ -59,7 +59,7 @@ class Scores:
     are training images. The classifier was trained on them, so it reads them more surely than new images, and their
     features lie a little apart (at n = 5,000 agreement 0.998, density 0.95).
     ….._halves: the score of a random half of the test images against the other half, a mean over splits. The classifier
-    was not trained on test images (for digits, 5,000 in each half: agreement 0.996, density 1.01). n does not change it.
+    was not trained on test images (for digits, 5,000 a half: agreement 0.996, density 1.01). n does not change it.
     """
 
     judge: str
@@ -278,7 +278,7 @@ def kernel_distance(real: Tensor, generated: Tensor) -> float:
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.kid import KernelInceptionDistance
 
-    with warnings.catch_warnings(), _own_draws(), torch.autocast(real.device.type, enabled=False):
+    with warnings.catch_warnings(), own_draws(), torch.autocast(real.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all extracted features")
         size = min(len(real), len(generated), 1000)
         metric = KernelInceptionDistance(feature=_already_computed(real.shape[1]), subset_size=size)
@@ -296,7 +296,7 @@ def inception_score(logits: Tensor) -> float:
     with needed_by("evaluate", "evaluation"):
         from torchmetrics.image.inception import InceptionScore
 
-    with warnings.catch_warnings(), _own_draws():
+    with warnings.catch_warnings(), own_draws():
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
         warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom is <= 0")  # one part has no spread
         metric = InceptionScore(feature=_already_computed(logits.shape[1]), splits=min(10, max(1, len(logits) // 1000)))
@@ -312,10 +312,10 @@ def _already_computed(width: int) -> nn.Module:
 
 
 @contextmanager
-def _own_draws() -> Iterator[None]:
-    """Inside, torch's global generator, from which torchmetrics draws, has a fixed seed; afterwards it is as before."""
+def own_draws(seed: int = 0) -> Iterator[None]:
+    """Inside, torch's global generator, from which torchmetrics draws, has this seed; afterwards it is as before."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(0)
+        torch.random.default_generator.manual_seed(seed)
         yield
 
 

@@ -415,7 +415,8 @@ def falling(name: str, value: Tensor) -> Tensor:
 def labels(name: str, y: Tensor, num_classes: int, batch: int | None = None, also: str = "") -> Tensor:
     """(B,) integers in 0 … num_classes − 1, or (B, num_classes) float rows, each ≥ 0 with sum 1 or all zero; B ≥ 1.
 
-    batch: the expected B; None allows any B. also: the end of the error about the range. torch.as_tensor turns a list into a tensor.
+    batch: the expected B; None allows any B. also: the end of the error about the range.
+    torch.as_tensor turns a list into a tensor.
     """
     try:
         y = torch.as_tensor(y)
@@ -468,7 +469,7 @@ def several(name: str, x: Tensor, more_than: int, reason: str) -> Tensor:
 
 @guard
 def class_numbers(name: str, y: Tensor, num_classes: int, batch: int, also: str = "") -> Tensor:
-    """(batch,) integers 0 … num_classes − 1, what was asked for. Rows are refused: no reading is right for a mixture."""
+    """(batch,) integers 0 … num_classes − 1: what was asked for. Rows are refused: no reading is right for a mix."""
     y = labels(name, y, num_classes, batch, also)
     if y.ndim != 1:
         raise ValueError(f"{name} must be integers of shape ({batch},), got {describe(y)}")

@@ -20,14 +20,14 @@ from torch.utils.data import TensorDataset
 from ddpm_lib import guards
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import draw
-from ddpm_lib.evaluation import DigitClassifier, Reference, classify, measure
+from ddpm_lib.evaluation import DigitClassifier, Reference, classify, measure, own_draws
 from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training import TrainConfig, ema
 
 AGAIN = ": add some, leave it out, or divide anew: train_set, test_set = hold_out(pictures, share=0.5)"
 LEAST = 4  # pictures of each class: half of them is compared with the other half, and two is the least for that
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # there is a floor for so many images
-SUBSETS = 5  # and it is the mean over so many random subsets
+SUBSETS = 5  # and it is the mean over so many random subsets, fewer of more than 200 pictures: they take a second each
 
 
 def make_reference(
@@ -63,8 +63,7 @@ def make_reference(
     guards.apart("test_set", test_images, "train_set", images)
 
     kept = _some_of_each(labels, 0.2, generator)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(draw(torch.rand, (1,), generator).item() * 2**24))
+    with own_draws(int(draw(torch.randperm, (2**16,), generator)[0])):  # initial weights
         classifier = DigitClassifier(shape[0], K)
     classifier = fit(classifier, images[~kept], labels[~kept], config, generator)
     test, held_out = (
@@ -174,7 +173,7 @@ def distort(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
 def _floor(n: int, held_out: tuple, test: tuple, k: int, generator: torch.Generator | None) -> list[dict[str, float]]:
     """Scores of random subsets of n held-out pictures against the test pictures."""
     found = []
-    for _ in range(SUBSETS if n < len(held_out[0]) else 1):
+    for _ in range(_subsets(n) if n < len(held_out[0]) else 1):
         chosen = draw(torch.randperm, (len(held_out[0]),), generator)[:n].cpu()
         found.append(measure(*(tensor[chosen] for tensor in held_out), test[3], test[1], k))
     return found
@@ -183,10 +182,14 @@ def _floor(n: int, held_out: tuple, test: tuple, k: int, generator: torch.Genera
 def _halves(test: tuple, k: int, generator: torch.Generator | None) -> list[dict[str, float]]:
     """Scores of a random half of each class's test pictures against the other half."""
     found = []
-    for _ in range(SUBSETS):
+    for _ in range(_subsets(len(test[0]) // 2)):
         one = _some_of_each(test[1], 0.5, generator)
         found.append(measure(*(tensor[one] for tensor in test), test[3][~one], test[1][~one], k))
     return found
+
+
+def _subsets(n: int) -> int:
+    return max(1, min(SUBSETS, 1000 // n))
 
 
 def _mean(found: list[dict[str, float]]) -> dict[str, float]:

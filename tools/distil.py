@@ -25,7 +25,7 @@ from ddpm_lib import (
 )
 from ddpm_lib.checkpoint import STUDENT
 from ddpm_lib.data import FULL_SHA256
-from ddpm_lib.evaluation import evaluate, load_test_features
+from ddpm_lib.evaluation import evaluate, judge_of, load_test_features
 
 import torch
 from commit import commit
@@ -81,7 +81,8 @@ def scores(ddpm: DDPM, w: float, steps: int, sampler: str | Callable) -> str:
     """FID, agreement, coverage and diversity as text, each beside what real digits reach; it is printed, too."""
     labels = load_test_features().labels[:N]
     generator = torch.Generator().manual_seed(SEED)
-    found = evaluate(sample(ddpm, labels, w=w, steps=steps, sampler=sampler, generator=generator), labels)
+    images = sample(ddpm, labels, w=w, steps=steps, sampler=sampler, generator=generator)
+    found = evaluate(images, labels, judge_of(ddpm))
     text = ", ".join(
         f"{name} {getattr(found, name):.3f} (real digits {getattr(found, f'{name}_floor'):.3f})"
         for name in ("fid", "agreement", "coverage", "diversity")

@@ -16,7 +16,7 @@ from ddpm_lib.course import plots
 from ddpm_lib.course.toys import GaussianPixels
 from ddpm_lib.data import load_mnist
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import Scores, evaluate
+from ddpm_lib.evaluation import Scores, evaluate, judge_of
 from ddpm_lib.folding import for_sampling
 from ddpm_lib.precision import autocast, eval_mode, fair_threads
 from ddpm_lib.sampling import ddim_step, sample
@@ -207,11 +207,11 @@ def score_samplers(
     ddpm: DDPM, samplers: Sequence[str], step_counts: Sequence[int], labels: Tensor, w: float, seed: int
 ) -> tuple[dict[tuple[str, int], Scores], dict[tuple[str, int], float]]:
     """(sampler, steps) → scores, and → seconds, of digits that are all drawn from the same noise."""
-    scores, seconds = {}, {}
+    scores, seconds, judge = {}, {}, judge_of(ddpm)
     for key in product(samplers, step_counts):
         start, generator = time.perf_counter(), torch.Generator().manual_seed(seed)
         drawn = sample(ddpm, labels, w, *key, generator=generator)
-        seconds[key], scores[key] = time.perf_counter() - start, evaluate(drawn, labels)
+        seconds[key], scores[key] = time.perf_counter() - start, evaluate(drawn, labels, judge)
     return scores, seconds
 
 

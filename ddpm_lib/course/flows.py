@@ -16,7 +16,7 @@ from ddpm_lib.course import plots
 from ddpm_lib.course.names import walk
 from ddpm_lib.course.toys import TwoClasses
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import Scores, evaluate
+from ddpm_lib.evaluation import Scores, evaluate, judge_of
 from ddpm_lib.sampling import ddim_step, sample
 from ddpm_lib.schedule import NoiseSchedule
 
@@ -152,7 +152,9 @@ def score_steps(
     def drawn(ddpm: DDPM, steps: int) -> Tensor:
         return sample(ddpm, labels, w, "ddim", steps, generator=torch.Generator().manual_seed(seed))
 
-    return {name: [evaluate(drawn(ddpm, n), labels) for n in step_counts] for name, ddpm in models.items()}
+    return {
+        name: [evaluate(drawn(ddpm, n), labels, judge_of(ddpm)) for n in step_counts] for name, ddpm in models.items()
+    }
 
 
 def steps_figure(scores: dict[str, list[Scores]], step_counts: Sequence[int], floor: float) -> Figure:

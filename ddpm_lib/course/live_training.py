@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 
 from ddpm_lib.course.figures import LiveLoss
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import Scores, evaluate
+from ddpm_lib.evaluation import Scores, evaluate, judge_of
 from ddpm_lib.sampling import sample
 from ddpm_lib.training import TrainConfig, TrainRecord, train
 
@@ -52,7 +52,7 @@ def agreement(model: object, samples: int, seed: int) -> float:
 
 def _scores(model: object, samples: int, seed: int, w: float = 0.0) -> Scores:
     labels = torch.arange(samples) % 10
-    return evaluate(draw_digits(model, labels, seed, w), labels)
+    return evaluate(draw_digits(model, labels, seed, w), labels, judge_of(model))
 
 
 def note_for(

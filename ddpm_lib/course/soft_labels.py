@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ddpm_lib.course import plots
 from ddpm_lib.data import to_unit
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.evaluation import classify, judge_of
 from ddpm_lib.files import write_atomically
 from ddpm_lib.morph import morph_rows
 from ddpm_lib.sampling import sample, sample_steps
@@ -104,8 +104,9 @@ def read(ddpm: DDPM, rows: Tensor, w: float, x_T: Tensor) -> tuple[Tensor, Tenso
 
     rows: (R, 10). x_T: (N, 1, 28, 28). Returns the digits (R, N, 1, 28, 28) and the probabilities (R, N, 10).
     """
+    judge = judge_of(ddpm)
     x = sample(ddpm, rows.repeat_interleave(len(x_T), dim=0), w=w, steps=10, x_T=x_T.repeat(len(rows), 1, 1, 1))
-    p = classify(load_classifier(), x)[0].softmax(dim=1)
+    p = classify(judge.classifier, x)[0].softmax(dim=1)
     return x.view(len(rows), len(x_T), 1, 28, 28), p.view(len(rows), len(x_T), 10)
 
 

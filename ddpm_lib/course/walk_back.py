@@ -9,7 +9,7 @@ from torch import Tensor
 from ddpm_lib.course import plots
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import evaluate
+from ddpm_lib.evaluation import evaluate, judge_of
 from ddpm_lib.sampling import ddim_step as ddim_step_of_the_library
 from ddpm_lib.sampling import sample
 from ddpm_lib.schedule import NoiseSchedule
@@ -118,7 +118,7 @@ def scores_over_w(
     for w, scores in found.items():
         for i in range(batches):
             images = sample(ddpm, labels, w=w, steps=10, generator=new_noise(i))
-            of = evaluate(images, labels)
+            of = evaluate(images, labels, judge_of(ddpm))
             for name, score in zip(TITLES, (of.agreement, of.diversity, unlike(images, labels)), strict=True):
                 scores[name].append(score)
     return found

@@ -306,6 +306,8 @@ def small_mnist(monkeypatch):
 PLACES = {
     "packed, where the raw ones belong": lambda name: f"MNIST/raw/{name}.gz",
     "packed, in root": lambda name: f"{name}.gz",
+    "packed, beside the folder of the raw ones": lambda name: f"MNIST/{name}.gz",
+    "packed, where the folder MNIST itself is root": lambda name: f"raw/{name}.gz",
     "raw, in root": lambda name: name,
     "with a dot in the name": lambda name: name.replace("-idx", ".idx"),
     "packed, with a dot": lambda name: "MNIST/raw/" + name.replace("-idx", ".idx") + ".gz",
@@ -313,12 +315,13 @@ PLACES = {
 }
 
 
+@pytest.mark.parametrize("others", [False, True], ids=["", "a browser has unpacked or packed them"])
 @pytest.mark.parametrize("place", PLACES)
-def test_files_that_were_put_there_by_hand_are_used(place, small_mnist, tmp_path, downloads, capsys):
+def test_files_that_were_put_there_by_hand_are_used(place, others, small_mnist, tmp_path, downloads, capsys):
     for name in FILES:
         path = tmp_path / PLACES[place](name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(small_file(name)) if path.suffix == ".gz" else small_file(name))
+        path.write_bytes(gzip.compress(small_file(name)) if (path.suffix == ".gz") != others else small_file(name))
     before = sorted(tmp_path.rglob("*"))
     for source in ("full", "auto"):
         for part in load_mnist(tmp_path, source):
