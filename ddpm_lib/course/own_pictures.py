@@ -130,9 +130,9 @@ def of_each(pictures: TensorDataset, n: int, skip: int = 0) -> TensorDataset:
     return TensorDataset(x[chosen], y[chosen])
 
 
-def letters_in(font: str, n: int, seed: int) -> TensorDataset:
-    """n letters of each class in one font; chance draws others than for `load_letters`."""
-    return in_fonts([font], n, (seed, 2))
+def letters_in(fonts: Sequence[str], n: int, seed: int) -> TensorDataset:
+    """n letters of each class in some of the fonts; chance draws others than for `load_letters`."""
+    return in_fonts(fonts, n, (seed, 2))
 
 
 def mean_over_classes(share_nearer: Callable, real: TensorDataset, drawn: TensorDataset, other: TensorDataset) -> float:
@@ -170,16 +170,19 @@ def padded(pages: Sequence[Tensor]) -> Tensor:
     return squeezed(squares)
 
 
-def distances_by_class(pictures: TensorDataset, classes: Sequence[str], drawn: TensorDataset) -> str:
-    """For each class: how far drawn pictures, and real ones, are from the nearest (other) training picture of it."""
+def by_class(pictures: TensorDataset, classes: Sequence[str], drawn: TensorDataset, read: Callable) -> str:
+    """For each class: its pictures, the share of drawn ones that a judge of LETTERS reads as its name, and distances.
+
+    They are medians, from drawn pictures, and from real ones, to the nearest (other) training picture of the class.
+    """
     (x, y), (x_drawn, y_drawn) = pictures.tensors, drawn.tensors
-    lines = [f"{'class':<13}{'pictures':>9}{'drawn to nearest':>18}{'real to nearest':>17}"]
+    lines = [f"{'class':<13}{'pictures':>9}{'read as asked':>15}{'drawn to nearest':>18}{'real to nearest':>17}"]
     for label, name in enumerate(classes):
-        mine = x[y == label]
-        between = torch.cdist(mine.flatten(1), mine.flatten(1)).fill_diagonal_(torch.inf)
-        from_drawn, _ = nearest_neighbours(x_drawn[y_drawn == label], mine)
-        real = between.amin(dim=1).median() if len(mine) > 1 else torch.nan
-        lines.append(f"{name[:12]:<13}{len(mine):>9}{from_drawn.median():>18.1f}{real:>17.1f}")
+        real, mine = x[y == label], x_drawn[y_drawn == label]
+        share = f"{(read(mine) == LETTERS.index(name)).float().mean():.2f}" if name in LETTERS else "–"
+        to_real, _ = nearest_neighbours(mine, real)
+        among_real = torch.cdist(real.flatten(1), real.flatten(1)).fill_diagonal_(torch.inf).amin(dim=1)
+        lines.append(f"{name[:12]:<13}{len(real):>9}{share:>15}{to_real.median():>18.1f}{among_real.median():>17.1f}")
     return "\n".join(lines)
 
 
