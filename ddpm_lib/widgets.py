@@ -20,6 +20,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +28,11 @@ from torch import Tensor
 
 from ddpm_lib import guards
 from ddpm_lib.data import to_unit
-from ddpm_lib.ddpm import DDPM
-from ddpm_lib.evaluation import classify, load_classifier
+from ddpm_lib.ddpm import DDPM, label_rows
+from ddpm_lib.evaluation import DIGITS, Reference, classify, judge_of
 from ddpm_lib.extras import needed_by
 from ddpm_lib.folding import for_sampling
-from ddpm_lib.precision import eval_mode
+from ddpm_lib.precision import eval_mode, unwrapped
 from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
 with needed_by("ddpm_lib.widgets", "lab"):
@@ -47,21 +48,29 @@ SCRIPT, SHEET, SAY, TYPED = (
     (importlib.resources.files("ddpm_lib") / f"widgets{name}").read_text("utf-8")
     for name in (".js", ".css", ".json", "_typed.js")
 )
+OF_CLASSES = {  # where it isn't digits that are drawn, the lab says these words instead; the first that fits
+    '"digit"': '"class"', "The digits 0 to 9": "One picture of each class", "the digit {": "{", "digit A": "class A",
+    "digit B": "class B", "two digits": "two classes", "mix digits": "mix classes",
+    "part one digit, part another": "part one class, part another", "Digit": "Picture", "digit": "picture",
+}  # fmt: skip
+SAY_OF_CLASSES = json.loads(re.sub("(?<![{])" + "|(?<![{])".join(OF_CLASSES), lambda m: OF_CLASSES[m[0]], SAY))
 SAY = json.loads(SAY)  # what this lab and the one in a browser tab say (tools/lab_page.py)
 # A widget's HTML runs handlers, but no <script>.
 STYLE = f'<style onload="const SAY = {html.escape(json.dumps(SAY))};\n{html.escape(TYPED + SCRIPT)}">\n{SHEET}</style>'
-CAPTIONS = SAY["captions"]
+FORMULA = re.compile(r"\b(x̂?)_(\w)\b")
+NO_JUDGE, ACCURACY = "no judge for these classes", "its accuracy"
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 ONE_STEP_VIEWS = ("grid", "row")  # a student draws these; the others show the way, or a label that it wasn't taught
+MOST = {"grid": 100, "row": 10, "film": 10, "noise": 10}  # of all classes, a picture shows the first so many
 
 
 @dataclass(frozen=True)
 class LabState:
     """Everything that a picture depends on, except the model: the values of the controls.
 
-    view: a key of `VIEWS`. w: guidance weight. digit: 0 … 9, or None for all ten. seed: of the noise x_T.
+    view: a key of `VIEWS`. w: guidance weight. digit: the class, 0 … K − 1, or None for all. seed: of the noise x_T.
     steps, sampler, guidance_interval: as in `sample`. t: 1 … T, where "film" and "noise" stop.
-    first, second, share: the "mix" view's digits, and the second one's share of the label in [0, 1].
+    first, second, share: the "mix" view's classes, and the second one's share of the label in [0, 1].
     distilled: whether the model is a distilled student, which draws the views of `ONE_STEP_VIEWS` in one step from x_T;
     steps, sampler and guidance_interval don't act then.
     """
@@ -82,9 +91,9 @@ class LabState:
 
 @dataclass(frozen=True)
 class LabPicture:
-    """A picture as pixels (H, W, 2) uint8, grey and opacity, with its labels and the words for it.
+    """A picture as pixels (H, W, 2) uint8, grey and opacity, or (H, W, 4) of colours, with its labels and words.
 
-    agreement, distance: for the read-out, of the digits drawn with the slider's w.
+    agreement, distance: for the read-out, of the images drawn with the slider's w. Without a judge, agreement is "–".
     """
 
     pixels: np.ndarray
@@ -95,6 +104,30 @@ class LabPicture:
     distance: str
 
 
+class Kind(NamedTuple):
+    """What a model draws: the names of its K classes, the (C, H, W) of an image, the lab's words, and who reads it."""
+
+    names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    say: dict
+    judge: Reference | None
+
+    @property
+    def is_digits(self) -> bool:
+        """Whether the model draws MNIST's digits, as far as it says."""
+        return self.say is SAY
+
+
+def kind_of(ddpm: DDPM, reference: Reference | None = None) -> Kind:
+    """What ddpm draws. reference: as in `GuidanceLab`. Raises ValueError where it judges other pictures."""
+    shape, K = getattr(ddpm, "image_shape", guards.MNIST), getattr(ddpm, "num_classes", 10)
+    config = getattr(unwrapped(getattr(ddpm, "unet", None)), "config", None)
+    names = getattr(config, "classes", ()) or tuple(map(str, range(K)))
+    is_digits = (names, shape) == (DIGITS, guards.MNIST)
+    judge = judge_of(ddpm, reference) if is_digits or reference is not None else None
+    return Kind(names, shape, SAY if is_digits else SAY_OF_CLASSES, judge)
+
+
 class _Superseded(Exception):
     """Drawing stopped because a newer state is wanted."""
 
@@ -102,18 +135,24 @@ class _Superseded(Exception):
 # ---------------------------------------------------------------------------- state in, pixels out
 
 
-def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None) -> LabPicture:
+def lab_picture(
+    ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: None, reference: Reference | None = None
+) -> LabPicture:
     """The picture of a state: the same pixels for the same model, state, machine and number of threads.
 
-    tick: called after each step of a sampler; what it raises ends the drawing. Raises ValueError where `sample` does.
+    tick: called after each step of a sampler; what it raises ends the drawing. reference: as in `GuidanceLab`.
+    Raises ValueError where `sample` does.
     """
     views = {"grid": _grid, "row": _row, "film": _film, "noise": _noise, "mix": _mix}
     guards.choice("view", state.view, ONE_STEP_VIEWS if state.distilled else tuple(views))
     if state.distilled:
         state = replace(state, steps=1, sampler="ddim", guidance_interval=None)
+    kind = kind_of(ddpm, reference)
     ddpm = for_sampling(ddpm)  # meanwhile another thread may sample or train with the caller's model
     with torch.inference_mode(), eval_mode(ddpm):
-        picture = views[state.view](ddpm, state, tick)
+        picture = views[state.view](ddpm, kind, state, tick)
+    if state.digit is None and len(kind.names) > (most := MOST.get(state.view, len(kind.names))):
+        picture = replace(picture, caption=f"The first {most} of {len(kind.names)} classes. {picture.caption}")
     w_max, largest = getattr(ddpm, "w_max", 0), max(state.w, *FIXED_WEIGHTS) if state.view == "row" else state.w
     if 0 < w_max < largest:
         limit = SAY["limit"].format(w_max=say_number(w_max))
@@ -121,15 +160,18 @@ def lab_picture(ddpm: DDPM, state: LabState, tick: Callable[[], None] = lambda: 
     return picture
 
 
-def _labels(state: LabState, n: int = 10) -> Tensor:
-    return torch.arange(10) if state.digit is None else torch.full((n,), state.digit)
+def _labels(kind: Kind, state: LabState, n: int = 10) -> Tensor:
+    """Each class, or n times the one that was asked for."""
+    return (
+        torch.arange(min(len(kind.names), MOST[state.view])) if state.digit is None else torch.full((n,), state.digit)
+    )
 
 
-def _walk(ddpm, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _walk(ddpm, kind, state, labels, tick, weights=None) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(t, x_t, x̂_0) after each step, from the noise of the state's seed; with weights, each label has all."""
     generator, w, x_T = torch.Generator().manual_seed(state.seed), state.w, None
     if weights is not None:
-        x_T = torch.randn(len(labels), 1, 28, 28, generator=generator).repeat_interleave(len(weights), dim=0)
+        x_T = torch.randn(len(labels), *kind.shape, generator=generator).repeat_interleave(len(weights), dim=0)
         w, labels = torch.tensor(weights).repeat(len(labels)), labels.repeat_interleave(len(weights))
     walk = sample_steps(ddpm, labels, w, state.sampler, state.steps, state.guidance_interval, generator, x_T=x_T)
     for t, (x_t, x_0_hat) in zip(time_steps(ddpm.schedule.T, state.steps)[1:], walk, strict=True):
@@ -142,87 +184,110 @@ def _last(walk: Iterator) -> Tensor:
     return to_unit(x_0.clamp(-1, 1))
 
 
-def _grid(ddpm, state, tick) -> LabPicture:
-    x = _last(_walk(ddpm, state, labels := _labels(state), tick))
-    what = CAPTIONS["all" if state.digit is None else "one"].format(digit=state.digit)
-    return _picture(x.view(2, 5, 28, 28), x, labels, f"{what} {_say_where(ddpm, state, say_w(state.w))}", state)
+def _grid(ddpm, kind, state, tick) -> LabPicture:
+    x = _last(_walk(ddpm, kind, state, labels := _labels(kind, state), tick))
+    what = kind.say["captions"]["all" if state.digit is None else "one"]
+    what = what.format(digit=None if state.digit is None else kind.names[state.digit])
+    across, columns, rows = _across(len(x)), (), ()
+    if state.digit is None and not kind.is_digits:
+        if len(x) <= across:
+            columns = _short(kind, labels)
+        else:
+            rows = [" … ".join(dict.fromkeys(_short(kind, part[[0, -1]]))) for part in labels.split(across)]
+    return _picture(kind, state, x, across, x, labels, f"{what} {_say_where(ddpm, state, say_w(state.w))}",
+                    columns, rows)  # fmt: skip
 
 
-def _row(ddpm, state, tick) -> LabPicture:
-    labels, weights = _labels(state, n=1), (state.w, *FIXED_WEIGHTS)
-    x = _last(_walk(ddpm, state, labels, tick, weights)).view(len(labels), len(weights), 1, 28, 28)
+def _across(n: int) -> int:
+    """How many of n images stand in a row, so that all of them fit: wider than high, and rows of about equal length."""
+    most = 5 if n <= 10 else 7 if n <= 35 else 10
+    return -(-n // -(-n // most))
+
+
+def _short(kind: Kind, labels: Tensor) -> tuple[str, ...]:
+    """The names of classes, cut where they are wider than an image."""
+    names = (kind.names[label] for label in labels.tolist())
+    return tuple(name if len(name) <= 9 else f"{name[:8]}…" for name in names)
+
+
+def _row(ddpm, kind, state, tick) -> LabPicture:
+    labels, weights = _labels(kind, state, n=1), (state.w, *FIXED_WEIGHTS)
+    x = _last(_walk(ddpm, kind, state, labels, tick, weights))
     differs = "w and the noise on the way differ" if state.sampler == "ancestral" else "only w differs"
-    caption = CAPTIONS["row"].format(differs=differs)
+    caption = kind.say["captions"]["row"].format(differs=differs)
     if state.guidance_interval is not None:
         caption += f" {_say_where(ddpm, state, 'The w of a column acts.')}"
-    names = [f"▸ w = {say_number(state.w)}", *map(say_number, FIXED_WEIGHTS)]
-    return _picture(x.squeeze(2), x[:, 0], labels, caption, state, names)
+    columns = [f"▸ w = {say_number(state.w)}", *map(say_number, FIXED_WEIGHTS)]
+    rows = () if kind.is_digits else _short(kind, labels)
+    return _picture(kind, state, x, len(weights), x[:: len(weights)], labels, caption, columns, rows)
 
 
-def _film(ddpm, state, tick) -> LabPicture:
-    labels = _labels(state, n=1)
-    frames = list(_walk(ddpm, state, labels, tick))
+def _film(ddpm, kind, state, tick) -> LabPicture:
+    labels = _labels(kind, state, n=1)
+    frames = list(_walk(ddpm, kind, state, labels, tick))
     here = min(range(len(frames)), key=lambda i: abs(frames[i][0] - state.t))
     t, x_t, x_0_hat = frames[here]
     if state.digit is None:
-        strip, names = torch.stack([x_t, x_0_hat]), [str(digit) for digit in range(10)]
+        strip, columns = torch.cat([x_t, x_0_hat]), _short(kind, labels)
     else:
         shown = [here, *(round(i * (len(frames) - 1) / 8) for i in range(9))]
-        strip = torch.stack([torch.cat([frames[i][kind] for i in shown]) for kind in (1, 2)])
-        names = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
-    caption = f"{CAPTIONS['film at t'].format(t=t)} {_say_where(ddpm, state, say_w(state.w))}"
+        strip = torch.cat([frames[i][part] for part in (1, 2) for i in shown])
+        columns = [f"▸ t={t}", *(f"{frames[i][0]}" for i in shown[1:])]
+    caption = f"{kind.say['captions']['film at t'].format(t=t)} {_say_where(ddpm, state, say_w(state.w))}"
     judged = to_unit(x_0_hat)
-    return _picture(to_unit(strip.squeeze(2)), judged, labels, caption, state, names, ("x_t", "x̂_0"))
+    return _picture(kind, state, to_unit(strip), len(columns), judged, labels, caption, columns, ("x_t", "x̂_0"))
 
 
-def _noise(ddpm, state, tick) -> LabPicture:
-    labels = _labels(state)
+def _noise(ddpm, kind, state, tick) -> LabPicture:
+    labels = _labels(kind, state)
     guards.count("the number of steps in this view, which stops on the way,", state.steps, least=2)
     t = min(time_steps(ddpm.schedule.T, state.steps)[1:-1], key=lambda t: abs(t - state.t))
-    walk = _walk(ddpm, state, labels, tick)
+    walk = _walk(ddpm, kind, state, labels, tick)
     x_t = next(x for at, x, _ in walk if at == t)
     _, _, x_0_hat = next(walk)  # the next step begins with what the network sees in x_t
-    now, y = torch.full((10,), t, device=x_t.device), labels.to(x_t.device)
+    now, y = torch.full((len(labels),), t, device=x_t.device), labels.to(x_t.device)
     eps_y, eps_null = (ddpm.predict_noise(x_t, now, y, w=w) for w in (0.0, -1.0))
     judged = to_unit(x_0_hat)
-    images = torch.stack([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
+    images = torch.cat([(x_t + 2) / 4, (eps_y + 2) / 4, (eps_null + 2) / 4, 0.5 + eps_null - eps_y, judged])
     caption = (
         f"The network's guesses of the noise in x_t at t = {t}, with the label and without. They look alike; in their "
-        "difference, bright is where the label asks for ink, dark where it forbids it. As noise it has the other sign."
+        f"difference, bright is where the label asks for {'ink' if kind.shape[0] == 1 else 'light'}, dark where it "
+        "forbids it. As noise it has the other sign."
     )
-    digits, names = [str(digit) for digit in labels.tolist()], ("x_t", "ε(y)", "ε(∅)", "ε(∅) − ε(y)", "x̂_0")
-    return _picture(images.squeeze(2), judged, labels, caption, state, digits, names)
+    rows = ("x_t", "ε(y)", "ε(∅)", "ε(∅) − ε(y)", "x̂_0")
+    return _picture(kind, state, images, len(labels), judged, labels, caption, _short(kind, labels), rows)
 
 
-def _mix(ddpm, state, tick) -> LabPicture:
-    y = torch.zeros(10, 10)
-    y[:, state.first] += 1 - state.share
-    y[:, state.second] += state.share
-    x = _last(_walk(ddpm, state, y, tick))
+def _mix(ddpm, kind, state, tick) -> LabPicture:
+    a, b = label_rows(torch.tensor([state.first, state.second]), len(kind.names), name="first and second")
+    y = ((1 - state.share) * a + state.share * b).repeat(10, 1)
+    x = _last(_walk(ddpm, kind, state, y, tick))
+    say = kind.say["captions"]
     row = " + ".join(
-        CAPTIONS["share"].format(percent=round(100 * share), digit=digit)
-        for digit, share in enumerate(y[0].tolist())
+        say["share"].format(percent=round(100 * share), digit=name)
+        for name, share in zip(kind.names, y[0].tolist(), strict=True)
         if share > 0
     )
-    caption = f"{CAPTIONS['mix'].format(row=row)} {_say_where(ddpm, state, say_w(state.w))}"
-    return _picture(x.view(2, 5, 28, 28), x, y, caption, state)
+    caption = f"{say['mix'].format(row=row)} {_say_where(ddpm, state, say_w(state.w))}"
+    return _picture(kind, state, x, _across(len(x)), x, y, caption)
 
 
-def _picture(images, judged, labels, caption, state, columns=(), rows=()) -> LabPicture:
-    """Tiles (R, C, 28, 28) as pixels, and the read-out for the images `judged`: how many are read as asked."""
+def _picture(kind, state, images, across, judged, labels, caption, columns=(), rows=()) -> LabPicture:
+    """Images (N, C, H, W) as pixels, `across` in a row; and the read-out for the images `judged`."""
     guards.finite("the mean pixel", float(judged.mean()))
-    tiles = (images.float().cpu().clamp(0, 1) * 255).round().byte().numpy()
-    pixels = np.zeros((tiles.shape[0], tiles.shape[1], 30, 30, 2), np.uint8)  # one transparent pixel around each tile
-    pixels[:, :, 1:-1, 1:-1] = np.stack([tiles, np.full_like(tiles, 255)], axis=-1)
-    pixels = pixels.transpose(0, 2, 1, 3, 4).reshape(30 * tiles.shape[0], 30 * tiles.shape[1], 2)
+    C, H, W = kind.shape
+    tiles = (images.float().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    down = -(-len(tiles) // across)
+    pixels = np.zeros((down * across, H + 2, W + 2, C + 1), np.uint8)  # one transparent pixel around each image
+    pixels[: len(tiles), 1:-1, 1:-1, :C], pixels[: len(tiles), 1:-1, 1:-1, C] = tiles, 255
+    pixels = pixels.reshape(down, across, H + 2, W + 2, C + 1).transpose(0, 2, 1, 3, 4)
+    pixels = pixels.reshape(down * (H + 2), across * (W + 2), C + 1)
 
-    read = classify(load_classifier(), judged)[0].argmax(1).cpu()
-    if labels.ndim == 1:
-        agreement = f"{(read == labels).sum()} of {len(read)}"
-    else:
-        agreement = ", ".join(
-            f"{(read == digit).sum()} × {digit}" for digit in dict.fromkeys((state.first, state.second))
-        )
+    agreement = "–"
+    if kind.judge is not None:
+        read = classify(kind.judge.classifier, judged)[0].argmax(1).cpu()
+        counted = (f"{(read == k).sum()} × {kind.names[k]}" for k in dict.fromkeys((state.first, state.second)))
+        agreement = f"{(read == labels).sum()} of {len(read)}" if labels.ndim == 1 else ", ".join(counted)
     distance = f"{torch.pdist(judged.flatten(1).float().cpu()).mean():.1f}" if len(judged) > 1 else "–"
     return LabPicture(pixels, tuple(columns), tuple(rows), caption, agreement, distance)
 
@@ -251,7 +316,7 @@ def say_number(x: float) -> str:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels uint8, (H, W, 2) grey and opacity or (H, W) grey, as a PNG file."""
+    """Pixels uint8, (H, W) grey, (H, W, 3) colours, or one more for opacity, as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="png", compress_level=1)
     return file.getvalue()
@@ -263,31 +328,42 @@ def png(pixels: np.ndarray) -> bytes:
 class GuidanceLab(ipywidgets.VBox):
     """A panel in which you move w and everything else that guided sampling depends on, and see the digits change.
 
-    ddpm: the model, as in `sample`; it is not changed. The first picture is there when the constructor returns.
+    ddpm: the model, as in `sample`; it is not changed. The first picture is there when the constructor returns. Its
+    classes bear the names of `UNetConfig.classes`.
     student: a model that hears w and draws what ddpm draws, in one step, such as `load_checkpoint("student")` for the
     shipped ddpm. It draws while a control moves, and at rest if the switch says so. None: ddpm draws alone.
+    reference: what `make_reference` returned for the same classes: its classifier reads the pictures. None: digits are
+    read by the shipped classifier, and other classes by nobody.
     `state` holds the values of the controls; `picture` shows it as soon as `status` is empty. Raises ValueError.
     """
 
-    def __init__(self, ddpm: DDPM, student: DDPM | None = None):
+    def __init__(self, ddpm: DDPM, student: DDPM | None = None, reference: Reference | None = None):
         guards.denoiser("ddpm", ddpm)
-        guards.choice("ddpm's number of classes", getattr(ddpm, "num_classes", 10), (10,))
-        guards.choice("ddpm's image_shape", getattr(ddpm, "image_shape", guards.MNIST), (guards.MNIST,))
+        if reference is not None:
+            guards.instance("reference", reference, Reference, "what make_reference returns, or None")
+        kind = kind_of(ddpm, reference)
+        say, K = kind.say, len(kind.names)
         if student is not None:
             guards.denoiser("student", student)
-            guards.choice("student's number of classes", getattr(student, "num_classes", 10), (10,))
+            of_student = kind_of(student)
+            guards.choice("student's number of classes", len(of_student.names), (K,))
+            guards.choice("student's classes", of_student.names, (kind.names,))
+            guards.choice("student's image_shape", of_student.shape, (kind.shape,))
             guards.finite("student's w_max", getattr(student, "w_max", 0), above=0)
         T = ddpm.schedule.T
-        self.ddpm, self.student = ddpm, student
+        self.ddpm, self.student, self.reference = ddpm, student, reference
         self.w = ipywidgets.FloatSlider(1.0, min=-1, max=8, step=0.05, description="w")
-        digits = [("all ten", -1), *((str(digit), digit) for digit in range(10))]
+        classes = [(name, k) for k, name in enumerate(kind.names)]
+        # The bracket is no letter: so whoever types a letter in the list gets to the class that begins with it.
+        every = [("all ten" if kind.is_digits else f"(all {K})", -1)] if K > 1 else []
         self.view = ipywidgets.ToggleButtons(
-            options=[(name, key) for key, name in VIEWS.items()],
-            tooltips=[SAY["views"][name] for name in VIEWS.values()],
+            options=list(zip(say["views"], VIEWS, strict=True)),
+            tooltips=list(say["views"].values()),
             description="view",
             style={"button_width": "auto"},
         )
-        self.digit = ipywidgets.Dropdown(options=digits, description="digit")
+        a_class = "digit" if kind.is_digits else "class"
+        self.digit = ipywidgets.Dropdown(options=every + classes, description=a_class)
         self.seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed")
         self.new_noise = ipywidgets.Button(description="new noise", icon="refresh", tooltip=SAY["words"]["new noise"])
         self.steps = ipywidgets.IntSlider(min(20, T), min=1, max=min(100, T), description="steps")
@@ -296,17 +372,17 @@ class GuidanceLab(ipywidgets.VBox):
         self.sampler = ipywidgets.Dropdown(options=SAMPLERS, value="ddim", description="sampler")
         self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="interval")
         self.t = ipywidgets.IntSlider(7 * T // 10, min=0, max=T, description="stop at t")
-        self.first = ipywidgets.IntSlider(3, min=0, max=9, description="digit A")
-        self.second = ipywidgets.IntSlider(8, min=0, max=9, description="digit B")
+        self.first, self.second = _of_two(kind, "A", 3, 0), _of_two(kind, "B", 8, K - 1)
         self.share = ipywidgets.IntSlider(50, min=0, max=100, description="% of B")
         self.play = ipywidgets.Play(50, max=100, step=2, interval=100, description="play the morph")
         self.play.set_trait("repeat" if self.play.has_trait("repeat") else "_repeat", True)  # _repeat in ipywidgets 7
         ipywidgets.jslink((self.play, "value"), (self.share, "value"))
+        self._words, self._kind = _words(kind, reference), kind
         controls = (self.w, self.digit, self.seed, self.sampler, self.steps, self.distilled, self.interval, self.t,
                     self.first, self.second, self.share)  # fmt: skip
         for control in controls:
             name = "tooltip" if control.has_trait("tooltip") else "description_tooltip"  # the latter in ipywidgets 7
-            setattr(control, name, SAY["words"][control.description])
+            setattr(control, name, say["words"][control.description])
 
         self.picture = _Picture(format="png").add_class("guidance-lab-image")
         names = "readout", "caption", "status", "columns", "rows"
@@ -317,7 +393,7 @@ class GuidanceLab(ipywidgets.VBox):
         self._mix = _box("mix", self.first, self.second, self.share, self.play)
         ticks = "".join(f'<span style="left: {(w + 1) / 9:.1%}">{say_number(w)}</span>' for w in FIXED_WEIGHTS)
         means = "".join(
-            f"<dt>{typeset(word)}</dt><dd>{typeset(text)}</dd>" for word, text in (SAY["views"] | SAY["words"]).items()
+            f"<dt>{typeset(word)}</dt><dd>{typeset(text)}</dd>" for word, text in (say["views"] | self._words).items()
         )
         super().__init__([
             ipywidgets.HTML(STYLE),
@@ -327,7 +403,7 @@ class GuidanceLab(ipywidgets.VBox):
             _box("w", self.w, _text("ticks", ticks), _text("hint", SAY["hints"]["w"])),
             _box("controls", self.digit, self.seed, self.new_noise, self.sampler),
             _box("steps", self.steps, self.distilled),
-            _box("interval", self.interval, _text("hint", SAY["hints"]["interval"].format(T=T))),
+            _box("interval", self.interval, _text("hint", say["hints"]["interval"].format(T=T))),
             self._stop,
             self._mix,
             self.readout,
@@ -419,8 +495,9 @@ class GuidanceLab(ipywidgets.VBox):
         message = "" if full is None else f"{state.steps} of {full.steps} steps; the rest follows…"
         if full is not None and state.distilled:
             message = f"the teacher's {full.steps} steps follow…"
+        drawn_by = self.student if state.distilled else self.ddpm
         try:
-            self._present(state, lab_picture(self.student if state.distilled else self.ddpm, state, tick))
+            self._present(state, lab_picture(drawn_by, state, tick, self.reference))
         except _Superseded:
             message = self.status.value
         except Exception as error:  # the learner reads any error here; a thread's exception would be lost
@@ -447,21 +524,30 @@ class GuidanceLab(ipywidgets.VBox):
         self._columns.value, self._rows.value = (_spans(names) for names in (picture.columns, picture.rows))
         with self.picture.hold_sync():  # the browser sets the image again for each message
             self.picture.value = png(picture.pixels)
-            self.picture.tooltip = picture.caption.replace("_0", "₀").replace("_t", "ₜ")
+            self.picture.tooltip = FORMULA.sub(
+                lambda x: x[1] + {"0": "₀", "t": "ₜ"}.get(x[2], f"_{x[2]}"), picture.caption
+            )
         self._shown.layout.display = None
         unheard = state.distilled and state.w > self.student.w_max
         numbers = {
             "w": say_number(state.w) + (f" → {say_number(self.student.w_max)}" if unheard else ""),
             "scale 1 + w": say_number(1 + state.w),
-            "read as" if state.view == "mix" else "read as asked": picture.agreement,
+            self._judged(state): html.escape(picture.agreement),
             "mean distance": picture.distance,
             "drawn by": self._who(state),
         }
+        if self.reference is not None:
+            numbers[ACCURACY] = f"{self.reference.accuracy:.1%}"
         self.readout.value = "".join(
-            f'<span title="{SAY["words"].get(name, "")}">{name} <b>{value}</b></span>'
-            for name, value in numbers.items()
+            f'<span title="{self._words.get(name, "")}">{name} <b>{value}</b></span>' for name, value in numbers.items()
         )
         self.caption.value = f'<p role="status" aria-live="polite">{typeset(picture.caption)}</p>'
+
+    def _judged(self, state: LabState) -> str:
+        """What the read-out says before the number of pictures that are read as asked."""
+        if self._kind.judge is None:
+            return NO_JUDGE
+        return "read as" if state.view == "mix" else "read as asked"
 
     def _who(self, state: LabState) -> str:
         """The network that draws this state, and its steps."""
@@ -475,6 +561,26 @@ class _Picture(ipywidgets.Image):
     end uses the tooltip only if there is also a description, which may be empty."""
 
     description = traitlets.Unicode("").tag(sync=True)
+
+
+def _of_two(kind: Kind, letter: str, digit: int, other: int) -> ipywidgets.Widget:
+    """A control for one of the two classes of a mixture, and which it shows at first."""
+    if kind.is_digits:
+        return ipywidgets.IntSlider(digit, min=0, max=9, description=f"digit {letter}")
+    names = [(name, k) for k, name in enumerate(kind.names)]  # a slider is for numbers, and has no place for one class
+    return ipywidgets.Dropdown(options=names, value=other, description=f"class {letter}")
+
+
+def _words(kind: Kind, reference: Reference | None) -> dict[str, str]:
+    """What the words of the panel mean; of a judge it is said how good it is."""
+    words = dict(kind.say["words"])
+    if kind.judge is None:
+        return {NO_JUDGE if word == "read as asked" else word: text for word, text in words.items()} | {
+            NO_JUDGE: "make_reference(train_set, test_set) trains one: then GuidanceLab(ddpm, reference=reference)."
+        }
+    if reference is not None:
+        words[ACCURACY] = "How many held-out pictures of these classes the classifier reads rightly."
+    return words
 
 
 def _is_quick(state: LabState) -> bool:
@@ -496,4 +602,4 @@ def _spans(names: tuple[str, ...]) -> str:
 
 def typeset(text: str) -> str:
     """Text as HTML, with x_t, x_T and x̂_0 as formulas set them."""
-    return re.sub(r"\b(x̂?)_(\w)", r"<i>\1</i><sub>\2</sub>", html.escape(text))
+    return FORMULA.sub(r"<i>\1</i><sub>\2</sub>", html.escape(text))

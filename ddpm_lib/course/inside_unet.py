@@ -29,18 +29,22 @@ def stages(unet: nn.Module, x_t: Tensor, t_over_T: Tensor, y: Tensor) -> dict[st
 def shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
     """The shape of each stage's output, without the batch."""
     with torch.inference_mode():
-        seen = stages(unet, torch.zeros(1, 1, 28, 28), torch.ones(1), torch.zeros(1, unet.config.num_classes))
+        seen = stages(unet, torch.zeros(1, *_shape(unet)), torch.ones(1), torch.zeros(1, unet.config.num_classes))
     return {name: tuple(output.shape[1:]) for name, output in seen.items()}
 
 
+def _shape(unet: UNet) -> tuple[int, int, int]:
+    return unet.config.channels, unet.config.size, unet.config.size
+
+
 def fields(unet: UNet, names: Sequence[str]) -> dict[str, Tensor]:
-    """For each stage, a mask (28, 28) of the input pixels that have influence on its middle position.
+    """For each stage, a mask (H, W), as (28, 28), of the input pixels that have influence on its middle position.
 
     The gradient tells: it is exactly 0 at a pixel without influence.
     """
     found = {}
     for name in names:
-        x = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)).mul(2).sub(1).requires_grad_()
+        x = torch.rand(64, *_shape(unet), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).requires_grad_()
         out = stages(unet, x, torch.full((64,), 0.5), torch.zeros(64, unet.config.num_classes))[name]
         middle = out.shape[-1] // 2
         (gradient,) = torch.autograd.grad(out[:, :, middle, middle].abs().sum(), x)

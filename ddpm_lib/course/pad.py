@@ -15,7 +15,7 @@ from ddpm_lib.course import redraw
 from ddpm_lib.ddpm import DDPM
 from ddpm_lib.editing import edit
 from ddpm_lib.interrupts import undisturbed
-from ddpm_lib.widgets import png
+from ddpm_lib.widgets import kind_of, png
 
 SHOWN = 280  # width of both pictures on the screen
 
@@ -29,7 +29,9 @@ class Pad(ipywidgets.VBox):
     def __init__(self, ddpm: DDPM, lines: Sequence[Sequence[tuple[float, float]]] = (), w: float = 1.0, seed: int = 0):
         self.ddpm, self.w, self.seed = ddpm, w, seed
         self.lines = [list(line) for line in lines]
-        self.label = ipywidgets.Dropdown(options=range(10), value=3, description="label")
+        kind = kind_of(ddpm)
+        self.shape, names = kind.shape, [(name, k) for k, name in enumerate(kind.names)]
+        self.label = ipywidgets.Dropdown(options=names, value=min(3, len(names) - 1), description="label")
         self.t = ipywidgets.IntSlider(300, 1, ddpm.schedule.T, description="time t", continuous_update=False)
         self.empty = ipywidgets.Button(description="empty the pad")
         self.drawn, self.finished = (ipywidgets.Image(width=SHOWN, height=SHOWN) for _ in range(2))
@@ -47,7 +49,8 @@ class Pad(ipywidgets.VBox):
 
     def finish(self) -> None:
         """Let the network finish the drawing, and show it."""
-        drawn, generator = redraw.drawing(self.lines), torch.Generator().manual_seed(self.seed)
+        drawn, generator = redraw.drawing(self.lines, size=self.shape[1]), torch.Generator().manual_seed(self.seed)
+        drawn = drawn.expand(1, *self.shape)  # a model of colours gets white lines
         x = edit(self.ddpm, drawn, [self.label.value], self.t.value, self.w, generator=generator)
         self.drawn.value, self.finished.value = _png(drawn), _png(x)
 
@@ -103,6 +106,7 @@ class Pad(ipywidgets.VBox):
 
 
 def _png(image: Tensor) -> bytes:
-    """A picture (1, 1, 28, 28) in [0, 1] as PNG."""
-    pixels, larger = (image[0, 0] * 255).round().byte(), SHOWN // redraw.SIZE
-    return png(pixels.repeat_interleave(larger, 0).repeat_interleave(larger, 1).numpy())
+    """A picture (1, 1 or 3, H, W) in [0, 1] as PNG."""
+    pixels, larger = (image[0].movedim(0, -1) * 255).round().byte(), SHOWN // image.shape[-1]
+    pixels = pixels.repeat_interleave(larger, 0).repeat_interleave(larger, 1).numpy()
+    return png(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

@@ -80,14 +80,15 @@ def digits(
     title: str = "",
     tile: float = 0.62,
 ) -> Figure:
-    """A table of digits with labelled rows and columns, as one figure.
+    """A table of digits, or of other pictures, with labelled rows and columns, as one figure.
 
-    images: (R, C, 1, 28, 28) or (R, C, 28, 28) float in [0, 1]; values outside are clipped.
+    images: (R, C, 1 or 3, H, W) or (R, C, H, W) float in [0, 1]; values outside are clipped. MNIST's are 28×28.
     tile: size of one digit in inches, rounded so that each pixel of a digit is a whole number of dots. Then digits
     are crisp, and noise compresses four times better.
     """
-    images = images.detach().float().cpu().reshape(*images.shape[:2], *images.shape[-2:]).clamp(0, 1)
-    rows, columns, height, width = images.shape
+    images = images.detach().float().cpu().clamp(0, 1)
+    images = (images.unsqueeze(2) if images.ndim == 4 else images).movedim(2, -1)
+    rows, columns, height, width, channels = images.shape
     gap = 2  # so many pixels between two digits stay empty
     tile = max(1, round(tile * DPI / (width + gap))) * (width + gap) / DPI
     margin_left = round(DPI * (0.085 * max((len(label) for label in row_labels or [""]), default=0) + 0.1)) / DPI
@@ -96,13 +97,17 @@ def digits(
     size = (columns * tile + margin_left, rows * tile + margin_top)
     fig = Figure(figsize=size)
     axes = fig.add_axes((margin_left / size[0], 0, columns * tile / size[0], rows * tile / size[1]))
-    canvas = np.full((rows * (height + gap), columns * (width + gap)), np.nan)
+    canvas = np.full((rows * (height + gap), columns * (width + gap), channels), np.nan)
     for row in range(rows):
         for column in range(columns):
             top, left = row * (height + gap) + gap // 2, column * (width + gap) + gap // 2
             canvas[top : top + height, left : left + width] = images[row, column].numpy()
             # A thin line shows where a white tile ends on white paper, and a black tile on black paper.
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=INK, linewidth=0.4))
+    if channels == 1:
+        canvas = canvas[..., 0]
+    else:  # matplotlib leaves out NaN of greys; of colours it wants the opacity
+        canvas = np.concatenate([np.nan_to_num(canvas), ~np.isnan(canvas[..., :1])], axis=-1)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -147,20 +152,29 @@ def gif(
     smooth: bool = True,
     scale: int = 5,
     milliseconds: int = 60,
+    classes: Sequence[str] = (),
 ) -> bytes:
     """Digits in motion, as an animated GIF that repeats for ever. Equal frames in a row become one longer frame.
 
-    frames: (F, 1, 28, 28), or (F, N, 1, 28, 28) for N digits side by side, float; clipped to [0, 1].
-    label_rows: (F, K) class weights in [0, 1], shown as K bars below the digits; None leaves them out.
-    ink, paper: colours of 1 and 0. transparent: the page shows through in the place of paper.
+    frames: (F, 1 or 3, H, W), or (F, N, 1 or 3, H, W) for N digits side by side, float; clipped to [0, 1].
+    label_rows: (F, K) class weights in [0, 1], shown as bars below the digits; None leaves them out. Of more than ten
+    classes only those have a bar whose weight is somewhere above 0. classes: the K names below the bars; (): 0 … K − 1.
+    ink, paper: colours of 1 and 0, of grey pictures. transparent: the page shows through in the place of their paper.
     smooth: True shows the outline of a stroke, as of a pen, and hides single pixels; False shows each pixel as a
     square, which is what noise needs. scale: int ≥ 1, dots per pixel. milliseconds: of one frame, a multiple of 10.
     Raises ValueError.
     """
-    if frames.ndim not in (4, 5) or frames.shape[-3:] != (1, 28, 28) or 0 in frames.shape:
-        raise ValueError(f"frames must be (F, 1, 28, 28) or (F, N, 1, 28, 28), got {tuple(frames.shape)}")
+    if frames.ndim not in (4, 5) or frames.shape[-3] not in (1, 3) or 0 in frames.shape:
+        raise ValueError(
+            f"frames must be (F, C, H, W) or (F, N, C, H, W) with C 1 or 3, such as (F, 1, 28, 28), got "
+            f"{tuple(frames.shape)}"
+        )
     if label_rows is not None and (label_rows.ndim != 2 or len(label_rows) != len(frames)):
         raise ValueError(f"label_rows must be one row for each of {len(frames)} frames, got {tuple(label_rows.shape)}")
+    if transparent and frames.shape[-3] == 3:
+        raise ValueError("transparent must be False for colours, which are drawn on no paper")
+    if classes and (label_rows is None or len(classes) != label_rows.shape[1]):
+        raise ValueError(f"classes must be one name for each column of label_rows, got {len(classes)}")
     if not isinstance(scale, Integral) or scale < 1:
         raise ValueError(f"scale must be an integer ≥ 1, got {scale!r}")
     if not isinstance(milliseconds, Integral) or milliseconds < 10 or milliseconds % 10:
@@ -170,13 +184,25 @@ def gif(
     # Index 0 is paper, 1 … LEVELS − 1 are mixtures of paper and ink, LEVELS is blue.
     palette = [*(paper + (ink - paper) * level / (LEVELS - 1) for level in range(LEVELS)), blue]
     palette = np.concatenate(palette).round().astype(int).tolist()
+    names = list(classes) or [str(k) for k in range(0 if label_rows is None else label_rows.shape[1])]
+    shown = range(len(names)) if len(names) <= 10 else label_rows.amax(dim=0).nonzero()[:, 0].tolist() or [0]
+    frames = frames if frames.ndim == 5 else frames[:, None]
     pictures = []
-    for i, digits in enumerate(frames.detach().float().cpu().clamp(0, 1).reshape(len(frames), -1, 28, 28).numpy()):
-        picture = Image.fromarray(_enlarge(np.concatenate(list(digits), axis=1), scale, smooth))
+    for i, digits in enumerate(frames.detach().float().cpu().clamp(0, 1).movedim(-3, -1).numpy()):  # (N, H, W, C)
+        picture = np.concatenate(list(digits), axis=1)
+        if picture.shape[2] == 1:
+            picture = Image.fromarray(_enlarge(picture[..., 0], scale, smooth))
+        else:
+            picture = Image.fromarray((picture * 255).round().astype(np.uint8))
+            how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+            picture = picture.resize((picture.width * scale, picture.height * scale), how)
         if label_rows is not None:
-            picture = _with_bars(picture, label_rows[i].tolist())
-        picture.putpalette(palette)
-        pictures.append(picture)
+            bars = _bars(picture.width, {names[k]: label_rows[i, k].item() for k in shown})
+            bars.putpalette(palette)
+            picture = _above(picture, bars)
+        if picture.mode == "L":
+            picture.putpalette(palette)
+        pictures.append(picture.quantize() if picture.mode == "RGB" else picture)
     animation = io.BytesIO()
     # Transparency needs frames that are cleared before the next frame (2). Frames that stay (1) take less room.
     clear = {"transparency": 0, "disposal": 2} if transparent else {"disposal": 1}
@@ -197,21 +223,33 @@ def _enlarge(image: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
     return (large * (LEVELS - 1)).round().astype(np.uint8)
 
 
-def _with_bars(picture: Image.Image, weights: Sequence[float], tall: int = 36) -> Image.Image:
-    """The picture (a palette's indices) with a bar and its class number for each weight below it."""
-    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 13)
-    whole = Image.new("L", (picture.width, picture.height + tall + 24), 0)
+def _above(picture: Image.Image, bars: Image.Image) -> Image.Image:
+    """A picture above bars. bars: indices of a palette; a picture of greys is such indices, too, and stays it."""
+    whole = Image.new(picture.mode, (picture.width, picture.height + bars.height))
     whole.paste(picture, (0, 0))
-    pen = ImageDraw.Draw(whole)
-    floor = picture.height + tall
-    for k, weight in enumerate(weights):
-        middle = round((k + 0.5) * picture.width / len(weights))
-        half = max(2, round(0.3 * picture.width / len(weights)))
-        pen.rectangle((middle - half, floor - round(weight * tall), middle + half, floor + 1), fill=LEVELS)
-        number = Image.new("L", (2 * half + 16, 20), 0)
-        ImageDraw.Draw(number).text((number.width / 2, 10), str(k), fill=LEVELS - 1, font=font, anchor="mm")
-        whole.paste(number, (middle - number.width // 2, floor + 4))
+    whole.paste(Image.fromarray(np.asarray(bars)) if picture.mode == "L" else bars.convert("RGB"), (0, picture.height))
     return whole
+
+
+def _bars(width: int, weights: dict[str, float], tall: int = 36) -> Image.Image:
+    """A bar for each weight and its class's name below it, as a palette's indices; where names are wide, only one.
+
+    That is the name of the largest weight.
+    """
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 13)
+    strip = Image.new("L", (width, tall + 24), 0)
+    pen = ImageDraw.Draw(strip)
+    all_fit = max(map(font.getlength, weights)) < width / len(weights)
+    for k, (name, weight) in enumerate(weights.items()):
+        middle = round((k + 0.5) * width / len(weights))
+        half = max(2, round(0.3 * width / len(weights)))
+        pen.rectangle((middle - half, tall - round(weight * tall), middle + half, tall + 1), fill=LEVELS)
+        if all_fit or name == max(weights, key=weights.get):
+            word = Image.new("L", (max(2 * half + 16, round(font.getlength(name)) + 2), 20), 0)
+            ImageDraw.Draw(word).text((word.width / 2, 10), name, fill=LEVELS - 1, font=font, anchor="mm")
+            left = middle - word.width // 2
+            strip.paste(word, (left if all_fit else max(0, min(left, width - word.width)), tall + 4))
+    return strip
 
 
 def show_gif(animation: bytes, alt: str) -> None:

@@ -30,8 +30,8 @@ def real_digits(digit: int, n: int) -> Tensor:
     return some_of_each(n)[0].split(n)[digit]
 
 
-def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = WIDTH) -> Tensor:
-    """A drawing (1, 1, 28, 28) of lines through points (right, down), in pixels from the upper left corner."""
+def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = WIDTH, size: int = SIZE) -> Tensor:
+    """A drawing (1, 1, size, size) of lines through points (right, down), in 28ths of a side from the upper left."""
     image = Image.new("L", (SIZE * SHARPER, SIZE * SHARPER))
     pen, radius = ImageDraw.Draw(image), width * SHARPER / 2
     for points in lines:
@@ -39,7 +39,7 @@ def drawing(lines: Sequence[Sequence[tuple[float, float]]], width: float = WIDTH
         pen.line(points, fill=255, width=round(2 * radius))
         for x, y in points:  # round ends and round corners
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    pixels = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX), dtype=np.float32) / 255
+    pixels = np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
     return torch.from_numpy(pixels)[None, None]
 
 

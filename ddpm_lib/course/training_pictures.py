@@ -26,12 +26,17 @@ def show_questions(x_0: Tensor, x_t: Tensor, eps: Tensor, t: Tensor, v: Tensor |
     show(digits(torch.stack(list(rows.values())), list(rows), [f"t={i}" for i in t.tolist()]), alt)
 
 
-def show_drawn(drawn: dict[str, Tensor], what: str) -> None:
-    """Drawn digits 0 … 9 in rows. drawn: name → (10·rows, 1, 28, 28) in [0, 1]. what: says in words what is seen."""
-    rows = torch.cat([images.view(-1, 10, 28, 28) for images in drawn.values()])
-    labels = [name for name, images in drawn.items() for _ in range(len(images) // 10)]
-    alt = f"Digits drawn for the labels 0 to 9, in {len(rows)} rows: {what}."
-    show(digits(rows, labels, [str(d) for d in range(10)]), alt)
+def show_drawn(drawn: dict[str, Tensor], what: str, classes: Sequence[str] = tuple("0123456789")) -> None:
+    """Drawn digits 0 … 9 in rows. drawn: name → (10·rows, 1, 28, 28) in [0, 1]. what: says in words what is seen.
+
+    classes: the names of K other classes, of which pictures (K·rows, C, H, W) were drawn.
+    """
+    K = len(classes)
+    rows = torch.cat([images.unflatten(0, (-1, K)) for images in drawn.values()])
+    labels = [name for name, images in drawn.items() for _ in range(len(images) // K)]
+    kind = "Digits" if tuple(classes) == tuple("0123456789") else "Pictures"
+    alt = f"{kind} drawn for the labels {classes[0]} to {classes[-1]}, in {len(rows)} rows: {what}."
+    show(digits(rows, labels, list(classes)), alt)
 
 
 def show_guesses(guesses: dict[str, Tensor], times: Sequence[int], which: int = 0) -> None:
