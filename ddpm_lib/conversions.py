@@ -26,6 +26,7 @@ STEPS = {  # what a line is made of, and what it does
     "({} / 127.5 - 1)": lambda x: x / 127.5 - 1,
     "({} / 255)": lambda x: x / 255,
     "(({} + 1) / 2)": lambda x: (x + 1) / 2,
+    "{}.argmax(1)": lambda x: x.argmax(1),
     "{}.flatten()": Tensor.flatten,
     "{}.item()": Tensor.item,
     "{}[:, None]": lambda x: x[:, None],
@@ -75,6 +76,8 @@ def _tensors(name: str, value: object, bits: str, octets: str, shifted: str = "{
         shapes = ["{}", "{}.flatten()", "{}.item()"] if x.numel() == max(x.shape, default=1) else ["{}"]
         numbers += ["{}.float()", "({} - 1)" if low == 1 else "{}"]
         numbers += ["{}.long()"] if torch.equal(x.double(), x.double().round()) else []
+        one_hot = x.ndim == 2 and x.shape[1] > 1 and ((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()
+        numbers += ["{}.argmax(1)"] if one_hot else []
     elif low < 0:
         numbers += [shifted]
     elif not x.is_floating_point() and high <= 1:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_lib import guards
@@ -127,7 +128,7 @@ class Reference(NamedTuple):
 
     def __str__(self) -> str:
         """Whose classifier it is, in words."""
-        if self.classes == DIGITS:
+        if self.classifier is load_classifier():  # somebody's own classes may be called 0 … 9, too
             what = "MNIST's digits"
         elif self.classes:
             what = f"{', '.join(self.classes)}" if self.num_classes < 4 else f"{self.classes[0]} … {self.classes[-1]}"
@@ -140,7 +141,8 @@ class Reference(NamedTuple):
 class DigitClassifier(nn.Module):
     """A small convolutional network that reads a class, and whose features say what an image looks like.
 
-    images (N, channels, H, W) in [0, 1] → logits (N, num_classes) and features (N, D). It was made for digits.
+    images (N, channels, H, W) in [0, 1] → logits (N, num_classes) and features (N, D). It was made for digits;
+    larger images, from 48 pixels a side, are halved first.
     The features are what the last BatchNorm gives out: on training images each has about mean 0 and variance 1,
     which puts FID on a known scale.
     """
@@ -165,6 +167,8 @@ class DigitClassifier(nn.Module):
         self.logits = nn.Sequential(nn.ReLU(), nn.Linear(self.D, num_classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if images.shape[-1] > 44:  # a convolution of the last block looks at 30 pixels of a side: at all of a digit
+            images = F.avg_pool2d(images, 2)
         features = self.features(self.convolutions(images))
         return self.logits(features), features
 
@@ -190,9 +194,9 @@ def evaluate(images: Tensor, labels: Tensor, reference: Reference | None = None)
     if reference is not None:
         guards.instance("reference", reference, Reference, "what make_reference returns, or None")
     judge = load_test_features() if reference is None else reference
-    pixels = guards.pixels("images", images, shape=judge.image_shape, also=limits(reference))
+    pixels = guards.pixels("images", images, shape=judge.image_shape, also=_limits(reference))
     guards.several("images", pixels, 1, "FID needs a covariance")
-    asked_for = guards.class_numbers("labels", labels, judge.num_classes, len(images), limits(reference))
+    asked_for = guards.class_numbers("labels", labels, judge.num_classes, len(images), _limits(reference))
 
     logits, features = classify(judge.classifier, images)
     return Scores(
@@ -215,11 +219,11 @@ def judge_of(model: object, reference: Reference | None = None) -> Reference:
     judge = load_test_features() if reference is None else reference
     names = getattr(getattr(unwrapped(getattr(model, "unet", None)), "config", None), "classes", ())
     drawn = getattr(model, "num_classes", 10), getattr(model, "image_shape", guards.MNIST), names
-    guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), limits(reference))
+    guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), _limits(reference))
     return judge
 
 
-def limits(reference: Reference | None) -> str:
+def _limits(reference: Reference | None) -> str:
     """For error messages: what a reference judges, and the line that makes another one."""
     who = f"this reference is {reference}" if reference else "without a reference, evaluate judges MNIST's digits only"
     return f"; {who}. For other pictures: reference = make_reference(train_set, test_set)"

@@ -24,6 +24,7 @@ from ddpm_lib import conversions
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # torch stores float8, but can't compute with it
 MNIST = (1, 28, 28)  # the shape of an image where nothing else is said
+SHAPES = [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]  # what a U-Net can halve twice
 LARGEST_T = 1_000_000  # nobody needs more; with it the tables of a schedule take only megabytes
 LARGEST_W = 1e6  # nobody needs more; a much larger w overflows float32, and inf − inf is no picture
 
@@ -330,8 +331,8 @@ def same(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
 @functools.partial(guard, lines=None)
 def apart(name: str, x: Tensor, first: str, other: Tensor) -> Tensor:
     """Pictures (N, C, H, W), most of which are not among those of another set, whose argument is `first`."""
-    known = {hash(picture.numpy().tobytes()) for picture in other.cpu()}
-    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x.cpu())) > len(x) / 2:
+    known = {hash(picture.numpy().tobytes()) for picture in other}
+    if (same := sum(hash(picture.numpy().tobytes()) in known for picture in x)) > len(x) / 2:
         end = f"this divides one set into two: train_set, test_set = hold_out({first})"
         raise ValueError(
             f"{name} must hold other pictures than {first}, but {same} of its {len(x)} are there, too; {end}"
@@ -594,10 +595,11 @@ def start_or_none(name: str, x_T: Tensor | None, batch: int, shape: tuple[int, i
 
 @functools.partial(guard, lines=conversions.sets)
 def picture_set(
-    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int
+    name: str, value: object, num_classes: int, shape: tuple[int, int, int], least: int, also: str | None = None
 ) -> tuple[Tensor, Tensor]:
     """Images and labels of a TensorDataset: (N, *shape) float32 in [0, 1] and N labels, N ≥ least.
 
+    also: the end of an error about the shape or the range of labels; None is the model that fits them.
     This is the place where a data set becomes float32: not every device knows float64.
     """
     tensors = getattr(value, "tensors", ())
@@ -605,8 +607,9 @@ def picture_set(
         what = f"{type(value).__name__} {value!r:.60}" if len(tensors) != 2 else f"one of {len(tensors)} tensors"
         raise ValueError(f"{name} must be a TensorDataset of images and labels, got {what}")
     x, y = tensors
-    pixels(f"{name}'s images", x, shape=shape)
-    y = labels(f"{name}'s labels", y, num_classes, len(x))
+    also = _model_for(x, y, num_classes) if also is None else also
+    pixels(f"{name}'s images", x, shape=shape, also=also)
+    y = labels(f"{name}'s labels", y, num_classes, len(x), also)
     if len(x) < least:
         raise ValueError(f"{name} must hold an image for each of {least} processes")
     return x.float(), y.float() if y.is_floating_point() else y
@@ -621,7 +624,7 @@ def class_set(
     classes: int | None = None,
     shape: tuple[int, int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Images and integer labels of a TensorDataset, with at least `each` pictures of each class.
+    """Images and integer labels of a TensorDataset, on the CPU, with at least `each` pictures of each class.
 
     also: the end of the error about too few pictures. classes: how many there are; None: as many as the largest label
     says. shape: None allows every `image_shape`.
@@ -629,17 +632,33 @@ def class_set(
     x, y = value.tensors if _is_pair(value) else (None, None)
     if shape is None and isinstance(x, Tensor) and x.ndim == 4:
         shape = tuple(x.shape[1:])
-        if shape not in [(C, size, size) for C in (1, 3) for size in range(16, 65, 4)]:
+        if shape not in SHAPES:
             form = "(N, C, H, H), where C is 1 or 3 and H a multiple of 4 from 16 to 64"
             raise ValueError(f"{name}'s images must be a float tensor of shape {form}, got {describe(x)}")
-    if classes is None and isinstance(y, Tensor) and y.ndim == 1 and len(y):
-        classes = max(1, min(int(y.max()) + 1, len(y)))
-    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1)
+    if classes is None and isinstance(y, Tensor) and y.numel():
+        if y.ndim == 2:
+            classes = y.shape[1]
+        elif not y.is_floating_point() and not y.is_complex():
+            classes = max(1, min(int(y.max()) + 1, len(y)))  # each has a picture, so that there are not more than these
+    x, y = picture_set(name, value, classes or 10, shape or MNIST, 1, also="")
     y = class_numbers(f"{name}'s labels", y, classes or 10, len(x))
     fewest, rarest = (int(found) for found in y.bincount(minlength=classes).min(dim=0))
     if fewest < each:
-        raise ValueError(f"{name} must hold at least {each} pictures of each class, got {fewest} of {rarest}{also}")
-    return x, y
+        raise ValueError(
+            f"{name} must hold at least {each} pictures of each class, got {fewest} of class {rarest}{also}"
+        )
+    return x.detach().cpu(), y.cpu()
+
+
+def _model_for(x: object, y: object, num_classes: int) -> str:
+    """The end of an error: the line that makes a model for a set, if its images and labels are such as a model has."""
+    counted = isinstance(y, Tensor) and y.ndim == 1 and not (y.is_floating_point() or y.is_complex()) and len(y) > 0
+    if not is_float(x) or tuple(x.shape[1:]) not in SHAPES or not counted or len(y) != len(x) or y.min() != 0:
+        return ""
+    fields = {"num_classes": max(num_classes, int(y.max()) + 1), "channels": x.shape[1], "size": x.shape[2]}
+    usual = {"num_classes": 10, "channels": MNIST[0], "size": MNIST[1]}
+    said = ", ".join(f"{field}={value}" for field, value in fields.items() if value != usual[field])
+    return f"; a model for these: ddpm = DDPM.recommended({said})"
 
 
 def _is_pair(value: object) -> bool:

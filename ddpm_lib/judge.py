@@ -24,7 +24,7 @@ from ddpm_lib.evaluation import DigitClassifier, Reference, classify, measure, o
 from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training import TrainConfig, ema
 
-AGAIN = ": add some, leave it out, or divide anew: train_set, test_set = hold_out(pictures, share=0.5)"
+AGAIN = ": add some, leave it out, or divide anew: train_set, test_set = hold_out(data, share=0.5)"
 LEAST = 4  # pictures of each class: half of them is compared with the other half, and two is the least for that
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # there is a floor for so many images
 SUBSETS = 5  # and it is the mean over so many random subsets, fewer of more than 200 pictures: they take a second each
@@ -62,7 +62,7 @@ def make_reference(
     test_images, test_labels = guards.class_set("test_set", test_set, LEAST, AGAIN, K, shape)
     guards.apart("test_set", test_images, "train_set", images)
 
-    kept = _some_of_each(labels, 0.2, generator)
+    kept = _some_of_each(labels, max(0.2, 2 / len(labels)), generator)  # FID needs two
     with own_draws(int(draw(torch.randperm, (2**16,), generator)[0])):  # initial weights
         classifier = DigitClassifier(shape[0], K)
     classifier = fit(classifier, images[~kept], labels[~kept], config, generator)
@@ -91,15 +91,15 @@ def make_reference(
 
 
 def hold_out(
-    pictures: TensorDataset, share: float = 0.2, generator: torch.Generator | None = None
+    data: TensorDataset, share: float = 0.2, generator: torch.Generator | None = None
 ) -> tuple[TensorDataset, TensorDataset]:
     """Two sets of one, for training and for tests: `share` of each class's pictures is held out, at random.
 
-    pictures: TensorDataset of images and integer labels, at least 2 of each class, such as `load_folder` returns.
+    data: TensorDataset of images and integer labels, at least 2 of each class, such as `load_folder` returns.
     share: in (0, 1); of each class at least one picture is held out, and at least one stays. Raises ValueError.
     """
     guards.within("share", share, "(0, 1)")
-    images, labels = guards.class_set("pictures", pictures, 2, ": add some, or leave the class out")
+    images, labels = guards.class_set("data", data, 2, ": add some, or leave the class out")
     out = _some_of_each(labels, share, generator)
     return TensorDataset(images[~out], labels[~out]), TensorDataset(images[out], labels[out])
 

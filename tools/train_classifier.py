@@ -10,13 +10,12 @@ Sources   one-cycle learning rate: Smith & Topin 2017, arXiv:1708.07120
 
 import argparse
 import json
-import math
 import statistics
 import sys
 import time
 from pathlib import Path
 
-from ddpm_lib import console, describe_machine, load_mnist, to_signed
+from ddpm_lib import console, describe_machine, load_mnist
 from ddpm_lib.data import FULL_SHA256
 from ddpm_lib.evaluation import (
     CLASSIFIER,
@@ -29,6 +28,7 @@ from ddpm_lib.evaluation import (
     measure,
 )
 from ddpm_lib.files import read_tensors, write_tensors
+from ddpm_lib.judge import distort
 
 import torch
 import torch.nn.functional as F
@@ -137,24 +137,6 @@ def train_classifier(train_set: TensorDataset, epochs: int) -> DigitClassifier:
             average.update_parameters(classifier)
         print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}", flush=True)
     return average.module.to(memory_format=torch.contiguous_format).eval()
-
-
-def distort(images: Tensor) -> Tensor:
-    """Turn, scale, shear and shift each image by random amounts: at most 12°, 12 %, 0.15 and 2.5 pixels."""
-    n = len(images)
-    turn, stretch_x, stretch_y, shear, shift_x, shift_y = to_signed(torch.rand(6, n))  # (n,) each, in [−1, 1]
-    turn = turn * math.radians(12)
-    cos, sin, shear = turn.cos(), turn.sin(), shear * 0.15
-    shift = 2.5 / 14  # in the coordinates of affine_grid, half the width of an image (14 pixels) is 1
-    rows = torch.stack(
-        [
-            torch.stack([cos * (1 + 0.12 * stretch_x), shear - sin, shift_x * shift], dim=1),
-            torch.stack([sin, cos * (1 + 0.12 * stretch_y), shift_y * shift], dim=1),
-        ],
-        dim=1,
-    )  # (n, 2, 3)
-    grid = F.affine_grid(rows, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -43,6 +43,25 @@ def small(num_classes=2, **more):
 SETS = [(K, 1, 28) for K in (1, 2, 10, 26, 47, 100)] + [(3, C, size) for C in (1, 3) for size in (16, 28, 32, 64)]
 
 
+@pytest.mark.parametrize(("K", "C", "size"), [(26, 1, 28), (2, 3, 32), (10, 1, 16)])
+def test_a_set_that_does_not_fit_is_refused_with_the_line_that_makes_a_model(K, C, size):
+    data = TensorDataset(torch.rand(K, C, size, size, generator=seeded()), torch.arange(K))
+    with pytest.raises(ValueError, match=r"^train_set's (images|labels) must") as error:
+        train(DDPM.recommended(), data, TrainConfig(steps=1))
+    known = {"DDPM": DDPM}
+    exec(str(error.value).partition("a model for these: ")[2], known)
+    assert known["ddpm"].image_shape == (C, size, size)
+    assert known["ddpm"].num_classes == max(10, K)
+    train(known["ddpm"], data, TrainConfig(steps=1))
+
+
+@pytest.mark.parametrize("y", [torch.arange(1, 11), torch.rand(10), torch.zeros(10, dtype=torch.complex64)])
+def test_labels_from_1_and_no_labels_have_no_such_line(y):
+    with pytest.raises(ValueError, match=r"^train_set's labels") as error:
+        train(DDPM.recommended(), TensorDataset(torch.rand(10, 1, 28, 28), y), TrainConfig(steps=1))
+    assert "a model for these" not in str(error.value)
+
+
 @pytest.mark.parametrize(("K", "C", "size"), SETS)
 def test_a_set_goes_all_the_way_from_data_to_pictures(K, C, size, tmp_path):
     names = tuple(f"kind {k}" for k in range(K))
