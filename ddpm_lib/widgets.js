@@ -23,6 +23,8 @@ if (lab && !lab.dataset.named) {
       const text = {'fa-play': 'play', 'fa-pause': 'pause', 'fa-stop': 'stop', 'fa-retweet': 'repeat'}[icon.classList[1]];
       set(icon.parentElement, {'aria-label': text, title: text});
     });
+    // Else a letter or a digit that is typed to choose from a list is JupyterLab's command: "a" adds a cell.
+    lab.querySelectorAll('select').forEach(list => set(list, {'data-lm-suppress-shortcuts': true}));
     lab.querySelectorAll('img').forEach(image => set(image, {alt: image.title}));
   };
   const say = (slider, text) => {

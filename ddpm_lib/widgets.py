@@ -58,7 +58,7 @@ SAY = json.loads(SAY)  # what this lab and the one in a browser tab say (tools/l
 # A widget's HTML runs handlers, but no <script>.
 STYLE = f'<style onload="const SAY = {html.escape(json.dumps(SAY))};\n{html.escape(TYPED + SCRIPT)}">\n{SHEET}</style>'
 FORMULA = re.compile(r"\b(x̂?)_(\w)\b")
-NO_JUDGE, ACCURACY = "no judge for these classes", "its accuracy"
+NO_JUDGE, READ = "no judge for these classes", ("read as asked", "read as")
 VIEWS = {"grid": "one w", "row": "row over w", "film": "film strip", "noise": "what it adds", "mix": "mix digits"}
 ONE_STEP_VIEWS = ("grid", "row")  # a student draws these; the others show the way, or a label that it wasn't taught
 MOST = {"grid": 100, "row": 10, "film": 10, "noise": 10}  # of all classes, a picture shows the first so many
@@ -122,7 +122,7 @@ def kind_of(ddpm: DDPM, reference: Reference | None = None) -> Kind:
     """What ddpm draws. reference: as in `GuidanceLab`. Raises ValueError where it judges other pictures."""
     shape, K = getattr(ddpm, "image_shape", guards.MNIST), getattr(ddpm, "num_classes", 10)
     config = getattr(unwrapped(getattr(ddpm, "unet", None)), "config", None)
-    names = getattr(config, "classes", ()) or tuple(map(str, range(K)))
+    names = getattr(config, "classes", ()) or getattr(reference, "classes", ()) or tuple(map(str, range(K)))
     is_digits = (names, shape) == (DIGITS, guards.MNIST)
     judge = judge_of(ddpm, reference) if is_digits or reference is not None else None
     return Kind(names, shape, SAY if is_digits else SAY_OF_CLASSES, judge)
@@ -193,7 +193,7 @@ def _grid(ddpm, kind, state, tick) -> LabPicture:
         if len(x) <= across:
             columns = _short(kind, labels)
         else:
-            rows = [" … ".join(dict.fromkeys(_short(kind, part[[0, -1]]))) for part in labels.split(across)]
+            rows = [" – ".join(dict.fromkeys(_short(kind, part[[0, -1]]))) for part in labels.split(across)]
     return _picture(kind, state, x, across, x, labels, f"{what} {_say_where(ddpm, state, say_w(state.w))}",
                     columns, rows)  # fmt: skip
 
@@ -516,7 +516,8 @@ class GuidanceLab(ipywidgets.VBox):
 
     def _present(self, state: LabState, picture: LabPicture) -> None:
         height, width, _ = picture.pixels.shape
-        fits = f"{max(1, min(630 // width, 600 // height)) * width}px"
+        zoom = min(630 / width, 600 / height)  # whole if it can be: then all pixels of a picture are as large
+        fits = f"{(int(zoom) if zoom >= 2 else max(1, zoom)) * width:.0f}px"
         names = 8 * max(map(len, picture.rows), default=0)
         # cqw and vh: hundredths of the panel's width and of the window's height
         fits = f"min({fits}, 100cqw - {names}px, {width / height:.3f} * max(100vh - 500px, 270px))"
@@ -536,10 +537,10 @@ class GuidanceLab(ipywidgets.VBox):
             "mean distance": picture.distance,
             "drawn by": self._who(state),
         }
-        if self.reference is not None:
-            numbers[ACCURACY] = f"{self.reference.accuracy:.1%}"
+        judge = "" if self.reference is None else f"<small>judge: {self.reference.accuracy:.1%}</small>"
         self.readout.value = "".join(
-            f'<span title="{self._words.get(name, "")}">{name} <b>{value}</b></span>' for name, value in numbers.items()
+            f'<span title="{self._words.get(name, "")}">{name} <b>{value}</b>{judge * (name in READ)}</span>'
+            for name, value in numbers.items()
         )
         self.caption.value = f'<p role="status" aria-live="polite">{typeset(picture.caption)}</p>'
 
@@ -547,7 +548,7 @@ class GuidanceLab(ipywidgets.VBox):
         """What the read-out says before the number of pictures that are read as asked."""
         if self._kind.judge is None:
             return NO_JUDGE
-        return "read as" if state.view == "mix" else "read as asked"
+        return READ[state.view == "mix"]
 
     def _who(self, state: LabState) -> str:
         """The network that draws this state, and its steps."""
@@ -579,7 +580,7 @@ def _words(kind: Kind, reference: Reference | None) -> dict[str, str]:
             NO_JUDGE: "make_reference(train_set, test_set) trains one: then GuidanceLab(ddpm, reference=reference)."
         }
     if reference is not None:
-        words[ACCURACY] = "How many held-out pictures of these classes the classifier reads rightly."
+        words["read as asked"] += f" Of held-out pictures of these classes it reads {reference.accuracy:.1%} rightly."
     return words
 
 

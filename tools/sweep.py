@@ -38,10 +38,11 @@ from statistics import fmean
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from ddpm_lib import console
-from ddpm_lib.checkpoint import SHIPPED
+from ddpm_lib.checkpoint import SHIPPED, load_checkpoint
 from ddpm_lib.course import plots, tables
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import default_root, has_full_mnist
+from ddpm_lib.evaluation import judge_of
 from ddpm_lib.files import write_atomically
 
 import my_notebooks
@@ -100,6 +101,8 @@ def points(grid: str, full: bool, given: dict[str, str]) -> dict[str, dict]:
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
     try:
         changes = parameters.chosen(path, known, given)
+        if changes.get("checkpoint"):
+            judge_of(load_checkpoint(changes["checkpoint"]))  # the sweeps' scores are those of digits
     except ValueError as error:
         sys.exit(str(error))
     found = {}

@@ -358,7 +358,10 @@ def test_digits_stand_side_by_side_above_the_bars_of_their_label_row(moving):
     [
         ("frames", {"frames": torch.rand(3, 28, 28)}),
         ("frames", {"frames": torch.rand(0, 1, 28, 28)}),
-        ("frames", {"frames": torch.rand(2, 3, 28, 28)}),
+        ("frames", {"frames": torch.rand(2, 2, 28, 28)}),
+        ("transparent", {"frames": torch.rand(2, 3, 28, 28), "transparent": True}),
+        ("classes", {"classes": tuple("ab")}),
+        ("classes", {"frames": torch.rand(2, 1, 28, 28), "label_rows": torch.eye(10)[:2], "classes": tuple("ab")}),
         ("label_rows", {"label_rows": torch.eye(10)[:3]}),
         ("label_rows", {"label_rows": torch.ones(5)}),
         ("scale", {"scale": 0}),
@@ -371,6 +374,38 @@ def test_digits_stand_side_by_side_above_the_bars_of_their_label_row(moving):
 def test_a_gif_of_what_it_cannot_show_is_refused(name, arguments, moving):
     with pytest.raises(ValueError, match=name):
         plots.gif(**({"frames": moving} | arguments))
+
+
+def test_a_gif_of_colours_shows_them_and_bars_below():
+    red, rows = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(2, 3, 16, 16).clone(), torch.eye(26)[[4, 25]]
+    red[1] = red[1].flip(0)  # blue
+    frames, _ = frames_of(plots.gif(red, rows, classes=[chr(65 + k) for k in range(26)], scale=4))
+    blue = np.array(matplotlib.colors.to_rgb(plots.BLUE)) * 255
+    for i, (frame, colour) in enumerate(zip(frames, ([255, 0, 0], [0, 0, 255]), strict=True)):
+        assert frame.shape[:2] == (4 * 16 + 60, 4 * 16)
+        assert abs(frame[:60, :, :3] - colour).max() <= 8
+        is_blue = abs(frame[64:, :, :3] - blue).max(axis=-1) < 16
+        columns = is_blue.sum(axis=0)
+        assert columns[16] > 30 or i == 1  # of 26 classes two occur, so two bars share the width
+        assert columns[48] > 30 or i == 0
+
+
+def test_of_names_too_wide_to_stand_side_by_side_the_heaviest_is_shown(moving):
+    names = ("a rather long name", "another long name")
+    frames = [
+        frames_of(plots.gif(moving[:1], torch.tensor([row]), classes=names))[0][0] for row in ([1.0, 0.0], [0.4, 0.6])
+    ]
+    below = [frame[140 + 38 :, :, 0] > 0 for frame in frames]
+    assert all(ink.any() for ink in below)
+    assert not np.array_equal(*below)
+
+
+def test_digits_shows_colours_and_leaves_the_gaps_empty():
+    red = torch.tensor([1.0, 0, 0]).view(1, 1, 3, 1, 1).expand(1, 2, 3, 16, 16)
+    picture = pixels(plots.digits(red))
+    middle = picture[picture.shape[0] // 2]
+    assert abs(middle[len(middle) // 4, :3].astype(int) - [255, 0, 0]).max() < 8
+    assert (middle[:, 3] == 0).any()
 
 
 def test_show_gif_gives_the_animation_with_alt_text(monkeypatch, moving):

@@ -19,7 +19,7 @@ import pytest
 import sweep
 from nbformat.v4 import new_code_cell, new_notebook
 
-from ddpm_lib import save_checkpoint
+from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, save_checkpoint
 from ddpm_lib.course.variants import VARIANTS
 
 NOTEBOOKS = sorted(sweep.SWEEPS.glob("*.ipynb"))
@@ -101,6 +101,13 @@ def test_other_weights_are_another_point(grid, make_ddpm, tmp_path):
     real = {name for name, point in grid.items() if point["sampler"] == "real"}
     assert grid.keys() & changed.keys() == set()
     assert len(real) == 2, "for real digits no weights are loaded"
+
+
+def test_a_model_of_other_classes_is_not_scored_as_if_it_drew_digits(tmp_path):
+    letters = DDPM(UNet(UNetConfig((4, 4, 4), 4, 10, classes=tuple("ABCDEFGHIJ"))), NoiseSchedule.cosine(20))
+    save_checkpoint(tmp_path / "letters", letters)
+    with pytest.raises(SystemExit, match=r"model must draw 0, 1.* got A, B.*make_reference"):
+        sweep.points("w_sweep", False, {"checkpoint": str(tmp_path / "letters")})
 
 
 def test_a_relative_checkpoint_is_found_from_the_kernels_folder_too(make_ddpm, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import distributed as dist
 
 from ddpm_lib import DDPM, UNet, load_checkpoint, read_metadata, train, training
@@ -239,10 +240,29 @@ def test_the_command_line_goes_on_from_a_snapshot(tmp_path, make_ddpm, monkeypat
     assert "--resume" in read_metadata(out)["command"]
 
 
+def test_the_command_line_trains_on_a_folder_of_pictures(tmp_path, monkeypatch, capsys):
+    for name in ("cats", "dogs"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 20), "red").save(tmp_path / "mine" / name / "a.png")
+    (tmp_path / "mine" / "dogs" / "b.txt").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    options = ["--steps", "1", "--batch-size", "2", "--data", "mine", "--channels", "3", "--size", "16"]
+    command.main([*options, "--out", "out"])
+    ddpm = load_checkpoint("out")
+    assert ddpm.unet.config.classes == ("cats", "dogs")
+    assert (ddpm.num_classes, ddpm.image_shape) == (2, (3, 16, 16))
+    said = capsys.readouterr()
+    assert "mine: 2 pictures of 2 classes: cats, dogs" in said.out
+    assert re.search(r"left out: .*b\.txt: ", said.err)
+    assert read_metadata("out")["data"] == "mine, 2 pictures"
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
         ("--out a", "--steps"),
+        ("--out a --steps 1 --data letters --size 32", "--size"),
+        ("--out a --steps 1 --data embedded --channels 3", "--channels"),
         ("--out a --steps 1 --seconds 1", "--seconds"),
         ("--out a --steps 0", "steps"),
         ("--out a --steps 1 --lr -1", "lr"),

@@ -154,7 +154,7 @@ def test_letters_have_their_names_and_no_word_about_digits():
     assert [name for name, _ in lab.first.options] == list(LETTERS)
     assert (lab.first.description, lab.second.description, lab.digit.description) == ("class A", "class B", "class")
     assert lab.state == LabState(t=14, first=0, second=25)
-    assert re.findall("<span>(.*?)</span>", lab._rows.value) == ["A … G", "H … N", "O … U", "V … Z"]
+    assert re.findall("<span>(.*?)</span>", lab._rows.value) == ["A – G", "H – N", "O – U", "V – Z"]
     assert "digit" not in shown(lab).lower()
     for view in VIEWS:
         picture = lab_picture(lab.ddpm, LabState(view, digit=4, first=2, second=23, steps=2, t=10))
@@ -235,11 +235,21 @@ def test_a_reference_reads_its_classes_and_says_how_well():
     reference = reader(ddpm, answer=3)
     lab = GuidanceLab(ddpm, reference=reference)
     assert "read as asked <b>1 of 26</b>" in lab.readout.value
-    assert "its accuracy <b>98.7%</b>" in lab.readout.value
+    assert "<b>1 of 26</b><small>judge: 98.7%</small>" in lab.readout.value
+    assert "of these classes it reads 98.7% rightly" in shown(lab)
     mixed = lab_picture(ddpm, LabState("mix", first=3, second=25, steps=2), reference=reference)
     assert mixed.agreement == "10 × D, 0 × Z"
     one = lab_picture(ddpm, LabState(digit=3, steps=2), reference=reference)
     assert one.agreement == "10 of 10"
+
+
+def test_a_model_without_names_takes_those_of_its_judge():
+    ddpm = small(10)
+    assert kind_of(ddpm).is_digits
+    named = reader(ddpm)._replace(classes=FASHION)
+    lab = GuidanceLab(ddpm, reference=named)
+    assert [name for name, _ in lab.digit.options[1:]] == list(FASHION)
+    assert "digit" not in shown(lab).lower()
 
 
 def test_a_student_of_other_classes_is_refused():

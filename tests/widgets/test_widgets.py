@@ -306,11 +306,11 @@ def test_formulas_are_set_as_formulas(lab):
 def test_the_latest_state_wins_and_dragging_queues_nothing(lab, monkeypatch):
     drawn, gate, entered = [], threading.Event(), threading.Event()
 
-    def slow_draw(ddpm, state, tick):
+    def slow_draw(ddpm, state, *more):
         drawn.append((state.w, state.steps))
         entered.set()
         gate.wait(10)
-        return lab_picture(ddpm, state, tick)
+        return lab_picture(ddpm, state, *more)
 
     monkeypatch.setattr(widgets, "lab_picture", slow_draw)
     for i in range(20):
@@ -328,11 +328,11 @@ def test_the_latest_state_wins_and_dragging_queues_nothing(lab, monkeypatch):
 def test_a_full_picture_gives_way_to_a_newer_state(lab, monkeypatch):
     full = []
 
-    def draw_and_change(ddpm, state, tick):
+    def draw_and_change(ddpm, state, *more):
         if state.steps > COARSE_STEPS and state.w == 2.0:
             full.append(state)
             lab.w.value = 3.0  # while the full picture is being drawn
-        return lab_picture(ddpm, state, tick)
+        return lab_picture(ddpm, state, *more)
 
     monkeypatch.setattr(widgets, "lab_picture", draw_and_change)
     lab.w.value = 2.0
@@ -555,10 +555,10 @@ def test_a_quick_picture_is_finished_though_a_newer_state_waits(taught_lab, monk
     settle(taught_lab)
     shown = []
 
-    def draw_and_change(model, state, tick):
+    def draw_and_change(model, state, *more):
         if state.w < 2:
             taught_lab.w.value = state.w + 0.5  # while this picture is being drawn
-        return lab_picture(model, state, tick)
+        return lab_picture(model, state, *more)
 
     monkeypatch.setattr(widgets, "lab_picture", draw_and_change)
     monkeypatch.setattr(taught_lab, "_present", lambda state, picture: shown.append(state.w))
