@@ -291,7 +291,7 @@ VALUES = {
     ("12", "letters_per_class"): (["40"], ["39", "10001"]),
     ("12", "held_out_font"): (["cmtt10"], ["Arial", "None"]),
     ("12", "name"): (["ada", "EMMY"], ["A", "Zoë", "A B", "12"]),
-    ("12", "pictures_dir"): (["None", "."], ["missing", ""]),
+    ("12", "pictures_dir"): (["None", "."], ["missing", "~nobody-is-called-so"]),
 }
 
 
