@@ -6,6 +6,7 @@ A picture is the letter in one font, then thickened, turned, sheared, scaled, mo
 import functools
 import importlib.resources
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -42,10 +43,11 @@ def load_letters(
         guards.choice("held_out_font", held_out_font, FONTS, also="None or ")
     kept = [font for font in FONTS if font != held_out_font]
     test_fonts = kept if held_out_font is None else [held_out_font]
-    return _drawn(n_per_class, (seed, 0), kept), _drawn(max(1, n_per_class // 10), (seed, 1), test_fonts)
+    return in_fonts(kept, n_per_class, (seed, 0)), in_fonts(test_fonts, max(1, n_per_class // 10), (seed, 1))
 
 
-def _drawn(n: int, seeds: tuple[int, int], fonts: list[str]) -> TensorDataset:
+def in_fonts(fonts: Sequence[str], n: int, seeds: Sequence[int]) -> TensorDataset:
+    """n letters of each class, each in one of the fonts. seeds: ints ≥ 0; the same ones draw the same letters."""
     chances = [np.random.default_rng([*seeds, label]) for label in range(len(LETTERS))]
     images = [
         _draw(letter, fonts[chance.integers(len(fonts))], chance)

@@ -12,12 +12,14 @@ from pathlib import Path
 from ddpm_lib import guards, load_checkpoint
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import SOURCES
+from ddpm_lib.letters import FONTS, LETTERS
 from ddpm_lib.sampling import SAMPLERS
 
 import papermill
 
 # Files that must be there, and files or folders that a notebook writes. All are relative to where a command was typed.
-READ, WRITTEN = ("checkpoint", "sweep_table", "variants_table"), ("checkpoint_path", "figures_dir", "out")
+READ = ("checkpoint", "sweep_table", "variants_table", "pictures_dir")
+WRITTEN, FOLDERS = ("checkpoint_path", "figures_dir", "out"), ("figures_dir", "pictures_dir")
 # Steps of a sampler, which takes at most T; a notebook may go on to more of them than it is told.
 STEPS, TIMES_AS_MANY = ("steps", "few_steps", "grid_steps", "denoise_steps", "step_counts"), {"09_museum_of_bugs": 5}
 # Of a checkpoint: most notebooks draw in 20 steps somewhere, and 05 shows ten times.
@@ -48,6 +50,11 @@ def _some_conditional(name: str, value: object) -> None:
         raise ValueError(f"one of {name} must be ≥ 0, got {value!r:.60}")
 
 
+def _name(name: str, value: object) -> None:
+    if len(value) < 2 or not set(value.upper()) <= set(LETTERS):
+        raise ValueError(f"{name} must be at least two letters from A to Z, got {value!r:.60}")
+
+
 def _guidance(name: str, value: object) -> None:
     if guards.within(name, value, f"[{-guards.LARGEST_W:g}, {guards.LARGEST_W:g}]") == 0:
         raise ValueError(f"{name} must not be 0, which guides nothing")
@@ -57,6 +64,10 @@ def _guidance(name: str, value: object) -> None:
 RULES: dict[str, Callable] = {
     "T": _whole(5),  # 01 looks at ninths of it
     "09_museum_of_bugs samples": _whole(10),  # the first ten are shown
+    "12_your_own_pictures samples": _whole(52),  # two of each letter
+    "letters_per_class": _whole(40, 10_000),  # a tenth of them are test letters, and a judge wants 4 of each
+    "held_out_font": partial(guards.choice, allowed=FONTS),
+    "name": _name,
     "samples_per_weight": _whole(50),
     "pool_samples": _whole(200, 10_000),  # so many real digits are there
     "noises": _whole(1, 50),  # so many of each kind are among the embedded test digits
@@ -75,7 +86,10 @@ RULES: dict[str, Callable] = {
     ),
     "w_acts": _guidance,
     **dict.fromkeys(("p_uncond", "target"), partial(guards.within, interval="[0, 1]")),
-    **dict.fromkeys(("budget_seconds", "budget_eps_seconds", "budget_flow_seconds"), partial(guards.finite, above=0)),
+    **dict.fromkeys(
+        ("budget_seconds", "budget_eps_seconds", "budget_flow_seconds", "judge_seconds", "folder_seconds"),
+        partial(guards.finite, above=0),
+    ),
     "provenance": guards.json_dict,
     "lines": _line,
 }
@@ -169,10 +183,11 @@ def _path(name: str, default: object, text: str, value: object) -> str | None:
     if value is None:
         raise ValueError(f"{name} must be a path, got None")
     text = value if isinstance(value, str) else text
-    check = guards.folder_or_none if name == "figures_dir" else guards.path
+    is_folder = name in FOLDERS
+    check = guards.folder_or_none if is_folder else guards.path
     path = Path(os.path.abspath(check(name, text)))
-    if name in READ and not path.is_file():
-        raise ValueError(f"{name}: there is no file {path}")
-    if path.exists() and path.is_dir() != (name == "figures_dir"):
-        raise ValueError(f"{name} must be a {'folder' if path.is_file() else 'file'}, got {path}")
+    if name in READ and not (path.is_dir() if is_folder else path.is_file()):
+        raise ValueError(f"{name}: there is no {'folder' if is_folder else 'file'} {path}")
+    if path.exists() and path.is_dir() != is_folder:
+        raise ValueError(f"{name} must be a {'folder' if is_folder else 'file'}, got {path}")
     return str(path)

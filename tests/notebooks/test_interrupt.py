@@ -25,6 +25,7 @@ SHORT = {
     "08": "pool_samples, live_samples, live_seeds = 200, 50, 2",
     "09": "samples, steps, batches = 20, 5, 20",
     "10": "budget_seconds, budget_flow_seconds, samples = 2, 2, 50",
+    "12": "letters_per_class, budget_seconds, judge_seconds, folder_seconds, samples = 40, 2, 2, 2, 52",
 }
 pytestmark = [pytest.mark.notebooks, pytest.mark.filterwarnings("default")]
 

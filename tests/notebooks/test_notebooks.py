@@ -219,6 +219,21 @@ OTHER_PARAMETERS = {
         "",
     ),
     "11_one_step": ({"budget_seconds": 4, "batch_size": 8, "samples": 50, "w": 0.5, "seed": 1}, "test-target", ""),
+    "12_your_own_pictures": (
+        {
+            "letters_per_class": 40,
+            "held_out_font": "cmtt10",
+            "budget_seconds": 4,
+            "judge_seconds": 4,
+            "folder_seconds": 2,
+            "weights": [0, 3],
+            "samples": 52,
+            "name": "NO",
+            "seed": 1,
+        },
+        "score-table",
+        r"\A.+\nw = 0 .+\nw = 3 .+\n52 real letters",
+    ),
 }
 
 

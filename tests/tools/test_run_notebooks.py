@@ -287,6 +287,11 @@ VALUES = {
     ("10", "batch_size"): (["1"], ["0", "1.5"]),
     ("11", "w_gentle"): (["0.5", "-1"], ["1e300", "-inf", "None"]),
     ("11", "checkpoint"): (["None", "student"], ["missing.safetensors", ".", "0"]),
+    ("12", "samples"): (["52"], ["51"]),
+    ("12", "letters_per_class"): (["40"], ["39", "10001"]),
+    ("12", "held_out_font"): (["cmtt10"], ["Arial", "None"]),
+    ("12", "name"): (["ada", "EMMY"], ["A", "Zoë", "A B", "12"]),
+    ("12", "pictures_dir"): (["None", "."], ["missing", "~nobody-is-called-so"]),
 }
 
 

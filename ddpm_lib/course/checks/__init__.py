@@ -32,6 +32,7 @@ from ddpm_lib.course.checks.n09_museum_of_bugs import (
 )
 from ddpm_lib.course.checks.n10_one_model_many_names import euler_step, guided_u, log_snr, noise_in, score
 from ddpm_lib.course.checks.n11_one_step import loss_weight, renoise_step, two_step_target
+from ddpm_lib.course.checks.n12_your_own_pictures import choose_w_by_coverage, mirrored_class, share_nearer
 
 __all__ = [
     "acting_interval",
@@ -39,6 +40,7 @@ __all__ = [
     "ancestral_step",
     "birthday_rows",
     "choose_w",
+    "choose_w_by_coverage",
     "conv_parameters",
     "coverage",
     "ddim_step",
@@ -60,6 +62,7 @@ __all__ = [
     "log_snr",
     "loss",
     "loss_weight",
+    "mirrored_class",
     "noise_between",
     "noise_in",
     "posterior",
@@ -75,6 +78,7 @@ __all__ = [
     "sampler_test",
     "score",
     "second_order_solver",
+    "share_nearer",
     "shift_log_snr",
     "smallest_w",
     "soft_label",
