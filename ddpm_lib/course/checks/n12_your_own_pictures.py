@@ -75,6 +75,7 @@ def choose_w_by_coverage(attempt: Callable) -> Verdict:
             lambda w, a, c, t: max(x for x, y in zip(c, a, strict=True) if y >= t) if max(a) >= t else max(a),
             "that is a score; return the w where it is measured",
         ),
+        (lambda w, a, c, t: c[w.index(right(w, a, c, t))], "that is a score; return the w where it is measured"),
         (lambda w, a, c, t: w.index(right(w, a, c, t)), "that is a place in the list; return the w there"),
         (
             among(always, lambda rows: max(rows, key=lambda row: (row[1] + row[2], -row[0]))[0]),
@@ -275,6 +276,10 @@ def share_nearer(attempt: Callable) -> Verdict:
         (by(lambda a, b: a.mean() / b.mean()), "that is a ratio of mean distances: ask each real picture"),
         (by(lambda a, b: (a - b).mean()), "that is a difference of distances: ask each real picture"),
         (by(lambda a, b: (a / b).mean()), "that is a mean of ratios: ask each real picture"),
+        (
+            lambda real, drawn, other: (nearest(real, drawn) < nearest(real, other)).double(),
+            "that is an answer for each real picture: take the mean",
+        ),
         (by(lambda a, b: (a < b).double().sum()), "that is a number of pictures: divide by how many there are"),
         (
             lambda real, drawn, other: share(nearest(drawn, real), nearest(other, real)).item(),
