@@ -21,6 +21,7 @@ from ddpm_lib import guards
 from ddpm_lib.data import to_signed
 from ddpm_lib.ddpm import draw
 from ddpm_lib.evaluation import DigitClassifier, Reference, classify, measure, own_draws
+from ddpm_lib.interrupts import undisturbed
 from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training import TrainConfig, ema
 
@@ -124,7 +125,9 @@ def fit(
     device = best_device()
     classifier = classifier.to(device, memory_format=torch.channels_last).train()
     average = AveragedModel(classifier, multi_avg_fn=partial(ema, config.ema_decay), use_buffers=True)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = undisturbed()(torch.optim.AdamW)(
+        classifier.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
     batches, start, step, progress = _batches(len(images), config.batch_size, generator), time.perf_counter(), 0, 0.0
     while progress < 1:
         for group in optimizer.param_groups:

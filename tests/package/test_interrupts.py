@@ -129,6 +129,11 @@ from torch.utils.data import TensorDataset
 ddpm = d.DDPM(d.UNet(d.UNetConfig((4, 4, 4), 4)), d.NoiseSchedule.cosine(9))
 next(d.train(ddpm, TensorDataset(torch.rand(8, 1, 28, 28), torch.arange(8)), d.TrainConfig(steps=1)))
 """,
+    "ddpm_lib/judge.py": """
+import ddpm_lib as d
+from ddpm_lib import judge
+judge.fit(judge.DigitClassifier(), torch.rand(8, 1, 28, 28), torch.zeros(8).long(), d.TrainConfig(steps=1), None)
+""",
     "ddpm_lib/course/training_pieces.py": "from ddpm_lib.course import training_pieces",
     "ddpm_lib/course/one_step.py": """
 from ddpm_lib.course import one_step

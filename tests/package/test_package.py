@@ -37,7 +37,7 @@ ROOMS = {
     "data": {"guards", "extras", "foreign"},
     "letters": {"guards", "extras"},
     "folder": {"files", "extras"},
-    "training": {"checkpoint", "console", "data", "precision", "interrupts"},
+    "training": {"checkpoint", "console", "data", "letters", "folder", "precision", "interrupts"},
     "evaluation": {"ddpm", "files", "precision", "extras"},
     "judge": {"evaluation", "training"},
     "widgets": {"sampling", "evaluation"},
