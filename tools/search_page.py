@@ -10,7 +10,8 @@ import re
 import lab_page
 from markupsafe import Markup
 
-WORTH_IT = re.compile(r"\.(ipynb|md)$|^ddpm_lib/.*\.py$")  # nobody searches for a licence's words, or for a version's
+# Nobody searches for a licence's words, or for a version's, or for what draws the notebooks' figures.
+WORTH_IT = re.compile(r"\.(ipynb|md)$|^ddpm_lib/\w+\.py$")
 INDEX = """const MiniSearch = require("minisearch"), index = new MiniSearch(OPTIONS);
 index.addAll(JSON.parse(require("fs").readFileSync(0, "utf8")));
 process.stdout.write(JSON.stringify(index));"""
