@@ -2,12 +2,13 @@
 
     python benchmarks/gpu.py
 
-Prints the table of docs/benchmarks.md, three minutes. Noise is drawn on the CPU, so both draw the same digits from a
+Prints the table of docs/benchmarks.md, in a minute. Noise is drawn on the CPU, so both draw the same digits from a
 seed; the last line says how far these lie apart.
 """
 
 import copy
 from collections.abc import Callable, Iterator
+from statistics import median
 
 from ddpm_lib import (
     DDPM,
@@ -37,7 +38,7 @@ def rates(name: str, unit: str, number: int, make: Callable[[torch.device], Call
         return lambda: (task(), torch.accelerator.synchronize())
 
     seconds = in_turns(cpu=done(make(CPU)), gpu=done(make(gpu)))
-    middle = [sorted(seconds[device])[ROUNDS // 2] / number for device in ("cpu", "gpu")]
+    middle = [median(seconds[device]) / number for device in ("cpu", "gpu")]
     shown = [f"{1000 * each:,.1f}" if unit == "ms" else f"{1 / each:,.0f}" for each in middle]
     print(f"| {name}, {unit} | {shown[0]} | {shown[1]} | {text(ratio(seconds['cpu'], seconds['gpu']))} |", flush=True)
 

@@ -136,6 +136,11 @@ class DDPM(nn.Module):
         return self._config("channels"), self._config("size"), self._config("size")
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """What the classes are called. If nobody said it, it is ()."""
+        return self._config("classes")
+
+    @property
     def w_max(self) -> float:
         """The largest guidance weight that the network hears; 0 if it hears none, as a network without a config."""
         return self._config("w_max")

@@ -63,9 +63,6 @@ def inpaint(ddpm: DDPM, images: Tensor, mask: Tensor, labels: Tensor, w: float |
 def _start(ddpm: DDPM, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The images in [−1, 1], one for each label, and the label rows, both where the model is."""
     y = label_rows(labels, getattr(guards.denoiser("ddpm", ddpm), "num_classes", 10), name="labels")
-    images = (
-        guards.pixels("images", images, len(y), getattr(ddpm, "image_shape", guards.MNIST))
-        .detach()
-        .expand(len(y), -1, -1, -1)
-    )
+    shape = getattr(ddpm, "image_shape", guards.MNIST)
+    images = guards.pixels("images", images, len(y), shape).detach().expand(len(y), -1, -1, -1)
     return to_signed(images.float()).to(ddpm.schedule.alpha_bar.device), y.to(ddpm.schedule.alpha_bar.device)

@@ -32,7 +32,7 @@ from ddpm_lib import guards
 from ddpm_lib.ddpm import draw
 from ddpm_lib.extras import needed_by
 from ddpm_lib.files import read_tensors
-from ddpm_lib.precision import eval_mode, fair_threads, unwrapped
+from ddpm_lib.precision import eval_mode, fair_threads
 
 CLASSIFIER = Path(__file__).parent / "checkpoints" / "classifier.safetensors"
 TEST_FEATURES = Path(__file__).parent / "checkpoints" / "test_features.safetensors"
@@ -217,8 +217,9 @@ def judge_of(model: object, reference: Reference | None = None) -> Reference:
     those of the reference, so that no picture is judged as what it isn't.
     """
     judge = load_test_features() if reference is None else reference
-    names = getattr(getattr(unwrapped(getattr(model, "unet", None)), "config", None), "classes", ())
-    drawn = getattr(model, "num_classes", 10), getattr(model, "image_shape", guards.MNIST), names
+    drawn = (
+        getattr(model, "num_classes", 10), getattr(model, "image_shape", guards.MNIST), getattr(model, "classes", ())
+    )  # fmt: skip
     guards.pictures_of("model", drawn, (judge.num_classes, judge.image_shape, judge.classes), _limits(reference))
     return judge
 

@@ -32,7 +32,7 @@ from ddpm_lib.ddpm import DDPM, label_rows
 from ddpm_lib.evaluation import DIGITS, Reference, classify, judge_of
 from ddpm_lib.extras import needed_by
 from ddpm_lib.folding import for_sampling
-from ddpm_lib.precision import eval_mode, unwrapped
+from ddpm_lib.precision import eval_mode
 from ddpm_lib.sampling import SAMPLERS, sample_steps, time_steps
 
 with needed_by("ddpm_lib.widgets", "lab"):
@@ -121,8 +121,7 @@ class Kind(NamedTuple):
 def kind_of(ddpm: DDPM, reference: Reference | None = None) -> Kind:
     """What ddpm draws. reference: as in `GuidanceLab`. Raises ValueError where it judges other pictures."""
     shape, K = getattr(ddpm, "image_shape", guards.MNIST), getattr(ddpm, "num_classes", 10)
-    config = getattr(unwrapped(getattr(ddpm, "unet", None)), "config", None)
-    names = getattr(config, "classes", ()) or getattr(reference, "classes", ()) or tuple(map(str, range(K)))
+    names = getattr(ddpm, "classes", ()) or getattr(reference, "classes", ()) or tuple(map(str, range(K)))
     is_digits = (names, shape) == (DIGITS, guards.MNIST)
     judge = judge_of(ddpm, reference) if is_digits or reference is not None else None
     return Kind(names, shape, SAY if is_digits else SAY_OF_CLASSES, judge)

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ddpm_lib.course import plots
+from ddpm_lib.course.one_step import SCORES
 from ddpm_lib.evaluation import Scores, nearest_neighbours
 from ddpm_lib.letters import LETTERS, in_fonts
 
-SCORES = {"FID": "fid", "agreement": "agreement", "coverage": "coverage", "diversity": "diversity"}  # title → field
 TILES = 13  # pictures in a row
 
 # ------------------------------------------------------- what the notebook uses until the learner's answers have passed
@@ -85,13 +85,13 @@ def score_table(scores: dict[object, Scores]) -> str:
 
 def over_w(scores: dict[float, Scores]) -> Figure:
     """Agreement and coverage over the guidance weight, with those of real letters."""
-    w, of = sorted(scores), {"agreement": "agreement", "coverage": "coverage"}
+    w, shown = sorted(scores), ("agreement", "coverage")
     first = scores[w[0]]
     return plots.small_multiples(
         w,
-        {title: {title: [getattr(scores[x], key) for x in w]} for title, key in of.items()},
+        {name: {name: [getattr(scores[x], name) for x in w]} for name in shown},
         x_label="w",
-        references={title: (getattr(first, f"{key}_floor"), "real letters") for title, key in of.items()},
+        references={name: (getattr(first, f"{name}_floor"), "real letters") for name in shown},
         limits={"agreement": (0, 1.05), "coverage": (0, 1.15 * max(s.coverage_floor for s in scores.values()))},
     )
 
