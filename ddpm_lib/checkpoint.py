@@ -65,7 +65,7 @@ def load_checkpoint(path: str | Path | None = None) -> DDPM:
     Raises FileNotFoundError where there is no such file, and ValueError naming the path for anything else
     that is wrong with it: truncated, altered, not a checkpoint, configs that don't fit the weights.
     """
-    path = _found(path)
+    path = file_of(path)
     tensors, header = read_tensors(path, KIND)
     try:
         # On the meta device nothing is allocated or initialised: a forged config can't fill the memory.
@@ -95,7 +95,7 @@ def read_metadata(path: str | Path | None = None) -> dict:
 
     Raises as `load_checkpoint` does.
     """
-    path = _found(path)
+    path = file_of(path)
     _, header = read_tensors(path, KIND)
     try:
         return json.loads(header["metadata"])
@@ -103,7 +103,8 @@ def read_metadata(path: str | Path | None = None) -> dict:
         raise ValueError(f"{path} holds no readable metadata: {error}") from error
 
 
-def _found(path: str | Path | None) -> Path:
+def file_of(path: str | Path | None) -> Path:
+    """The file that `load_checkpoint` reads for this path: None and "student" are files of this package."""
     if isinstance(path, str) and path == "student":
         return STUDENT
     return SHIPPED if path is None else guards.path("path", path)

@@ -18,6 +18,7 @@ from ddpm_lib.files import first_of
 
 # Pillow reads more, but some of those start another program (EPS starts Ghostscript).
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "TGA")
+DARK = 0.25  # a board is as dark as that; what lies on something brighter is no drawing on dark paper
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # how bright red, green and blue are (ITU-R BT.601)
 RANGES = (1, 255, 4095, 65_535)  # of floats, and of 8, 12 and 16 bits
 NOT_MEANT = ("thumbs.db", "desktop.ini", "__macosx")  # what Windows and macOS put into a folder
@@ -30,8 +31,8 @@ def load_folder(
 
     Pictures may have any size, type and colours. Each is turned as its EXIF says, scaled until its longer side is
     `size`, and padded to a square with the colour of its edge; it is never squeezed. Transparent pixels become paper:
-    white below dark ink, black below light ink. A grey picture on light paper is inverted: the paper becomes 0 and
-    black ink 1. Colours stay as they are.
+    white below dark ink, black below light ink. In grey pictures the paper becomes 0: on light paper black ink becomes
+    1, on dark paper (a board) white chalk does. Colours stay as they are.
 
     path: the folder. channels: 1 for grey, 3 for colours. size: as in `UNetConfig`. Hidden files are passed over.
     Returns images (N, channels, size, size) float in [0, 1] and labels (N,) long, the place of the class's name among
@@ -166,9 +167,12 @@ def _edge(picture: np.ndarray) -> np.ndarray:
 
 
 def _on_black(grey: np.ndarray) -> np.ndarray:
-    """(h, w, 1): light paper becomes 0 and black ink 1; a picture on dark paper stays as it is."""
-    paper = _edge(grey[:, :, None])
-    return np.clip(1 - grey[:, :, None] / paper, 0, 1) if paper > 0.5 else grey[:, :, None]
+    """(h, w, 1): light or dark paper becomes 0 and ink or chalk 1; on grey a picture stays as it is."""
+    grey = grey[:, :, None]
+    paper = _edge(grey)
+    if paper > 0.5:
+        return np.clip(1 - grey / paper, 0, 1)
+    return np.clip((grey - paper) / (1 - paper), 0, 1) if paper < DARK else grey
 
 
 def _squared(picture: np.ndarray, size: int) -> np.ndarray:

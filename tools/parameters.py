@@ -12,14 +12,15 @@ from pathlib import Path
 from ddpm_lib import guards, load_checkpoint
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import SOURCES
+from ddpm_lib.evaluation import judge_of
 from ddpm_lib.letters import FONTS, LETTERS
 from ddpm_lib.sampling import SAMPLERS
 
 import papermill
 
 # Files that must be there, and files or folders that a notebook writes. All are relative to where a command was typed.
-READ = ("checkpoint", "sweep_table", "variants_table", "pictures_dir")
-WRITTEN, FOLDERS = ("checkpoint_path", "figures_dir", "out"), ("figures_dir", "pictures_dir")
+READ = ("checkpoint", "sweep_table", "variants_table", "pictures_dir", "pictures")
+WRITTEN, FOLDERS = ("checkpoint_path", "figures_dir", "out"), ("figures_dir", "pictures_dir", "pictures")
 # Steps of a sampler, which takes at most T; a notebook may go on to more of them than it is told.
 STEPS, TIMES_AS_MANY = ("steps", "few_steps", "grid_steps", "denoise_steps", "step_counts"), {"09_museum_of_bugs": 5}
 # Of a checkpoint: most notebooks draw in 20 steps somewhere, and 05 shows ten times.
@@ -123,15 +124,19 @@ def chosen(path: Path, known: dict[str, object], given: dict[str, str]) -> dict[
             except ValueError as error:
                 raise ValueError(f"{path.stem}, parameters cell: {error} (default: {known[name]!r})") from None
     try:
-        _check_steps(path.stem, known, found)
+        _check_model(path.stem, known, found)
     except ValueError as error:
         raise ValueError(f"{path.stem}, parameters cell: {error}") from None
     return found
 
 
-def _check_steps(notebook: str, known: dict[str, object], found: dict[str, object]) -> None:
-    """Compare steps with the T of the checkpoint: given ones, and for a checkpoint of your own the defaults, too."""
-    own = found.get("checkpoint")
+def _check_model(notebook: str, known: dict[str, object], found: dict[str, object]) -> None:
+    """What does the checkpoint draw, and has it the steps: given ones, and for one of your own the defaults, too?"""
+    own, pictures = found.get("checkpoint"), found.get("pictures")
+    if pictures and not own:
+        raise ValueError("pictures must come with a checkpoint that draws them, got none")
+    if own and not pictures:
+        judge_of(load_checkpoint(own))  # the notebooks ask for digits, and a classifier of digits reads them
     steps = {name: found.get(name, known[name]) for name in STEPS if name in found or (own and name in known)}
     if not steps and not (own and notebook in LEAST_T):
         return
@@ -177,8 +182,8 @@ def _check(rule: Callable | None, said: str, default: object, value: object) -> 
 
 
 def _path(name: str, default: object, text: str, value: object) -> str | None:
-    """An absolute path, because the kernel starts in another folder. "student" is the name of weights that ship."""
-    if (value is None and default is None) or (name == "checkpoint" and value == "student"):
+    """An absolute path, because the kernel starts in another folder. Two names are no paths."""
+    if (value is None and default is None) or (name, value) in (("checkpoint", "student"), ("pictures", "letters")):
         return value
     if value is None:
         raise ValueError(f"{name} must be a path, got None")

@@ -12,6 +12,8 @@ what_mattered has the same commands. `make sweep` and `make variants` run all wi
     --processes N       run so many points at a time, each in a process of its own
     --part I/N          run or list only the I-th of N parts of the grid: the same points, whatever is finished
     -p NAME VALUE       another value of a parameter that is the same at all points, such as n, checkpoint, train_steps
+    -p pictures FOLDER  for a checkpoint that draws these (or "letters"): w_sweep trains a judge for them, and its table
+                        and picture lie in build/sweep/
 
 A point is two files in build/sweep/, named by its parameters: the executed notebook, and its rows as JSON. Both appear
 by renaming, whole or not at all, the rows last: if they are there, the point is finished. So any number of processes or
@@ -38,11 +40,10 @@ from statistics import fmean
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from ddpm_lib import console
-from ddpm_lib.checkpoint import SHIPPED, load_checkpoint
+from ddpm_lib.checkpoint import file_of
 from ddpm_lib.course import plots, tables
 from ddpm_lib.course.variants import VARIANTS
 from ddpm_lib.data import default_root, has_full_mnist
-from ddpm_lib.evaluation import judge_of
 from ddpm_lib.files import write_atomically
 
 import my_notebooks
@@ -101,8 +102,6 @@ def points(grid: str, full: bool, given: dict[str, str]) -> dict[str, dict]:
         sys.exit(f"{grid} has no parameter {sorted(unknown)[0]!r}")
     try:
         changes = parameters.chosen(path, known, given)
-        if changes.get("checkpoint"):
-            judge_of(load_checkpoint(changes["checkpoint"]))  # the sweeps' scores are those of digits
     except ValueError as error:
         sys.exit(str(error))
     found = {}
@@ -117,9 +116,11 @@ def points(grid: str, full: bool, given: dict[str, str]) -> dict[str, dict]:
 def point_name(grid: str, point: dict) -> str:
     """The parameters in a file's name. Weights are named by their digest: other weights are another point."""
     parts = dict(point)
-    if grid == "w_sweep" and point["sampler"] != "real":
-        weights = Path(parts.pop("checkpoint", None) or SHIPPED)
-        parts["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    checkpoint = parts.pop("checkpoint", None)
+    if grid == "w_sweep" and (checkpoint or point["sampler"] != "real"):
+        parts["weights"] = hashlib.sha256(file_of(checkpoint).read_bytes()).hexdigest()[:8]
+    if path := parts.get("pictures"):
+        parts["pictures"] = f"{Path(path).name[:40]}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     words = (f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in parts.items())
     return re.sub(r"[^\w.=+-]+", "-", "_".join(words))  # without blank or comma, a name needs no quotes
 
@@ -193,8 +194,8 @@ def run_several(names: list[str], words: list[str], processes: int) -> list[str]
     return [name for name, code in zip(names, codes, strict=True) if code]
 
 
-def gather(grid: str, names: list[str], command: str, add: bool = False) -> list[dict]:
-    """Write GRID.csv with the rows of all points, sorted, and GRID.json with where they come from, for the notebooks.
+def gather(grid: str, names: list[str], command: str, folder: Path, add: bool = False) -> list[dict]:
+    """Write GRID.csv with the rows of all points, sorted, and GRID.json with where they come from, into the folder.
 
     add: the rows that are there stay as they are, so that a new variant needs no old point again. Whether the code
     still gives their scores is for you to see: execute one old point, too.
@@ -219,7 +220,9 @@ def gather(grid: str, names: list[str], command: str, add: bool = False) -> list
         "machines": sorted({origin["machine"] for origin in provenance}),
         "seconds": round(sum(origin["seconds"] for origin in provenance)),  # the sum over all points
     }
-    table, origins = DATA / f"{grid}.csv", DATA / f"{grid}.json"
+    if judges := sorted({origin["judge"] for origin in provenance if "judge" in origin}):
+        said["judges"] = judges
+    table, origins = folder / f"{grid}.csv", folder / f"{grid}.json"
     by_place = {sort_key(row): row for row in rows}
     if add:
         # The old rows are kept as text: read as numbers and written again, "0" would become "0.0".
@@ -229,7 +232,7 @@ def gather(grid: str, names: list[str], command: str, add: bool = False) -> list
             sys.exit(f"{table} has rows of these points already")
         by_place |= stored
         before = json.loads(origins.read_text(encoding="utf-8"))
-        said = {key: _both(before[key], value) for key, value in said.items()}
+        said = {key: _both(before.get(key, []), value) for key, value in said.items()}
     tables.write_table(table, [by_place[place] for place in sorted(by_place)])
     write_atomically(origins, (json.dumps(said, indent=1) + "\n").encode())
     print(f"{len(by_place)} rows of {said['points']} points: {table}")
@@ -254,7 +257,7 @@ def sort_key(row: dict) -> tuple:
 def sweep_figure(rows: list[dict]):
     """FID and Inception Score over w, and FID over Inception Score from w = 0 on: means over the seeds, a dot for each.
 
-    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines, star: real digits.
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines, star: real ones.
     """
     figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
     real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}
@@ -283,7 +286,7 @@ def sweep_figure(rows: list[dict]):
                     curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
     for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # the side where the panel is empty
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
-        text, at = f"{max(row['n'] for row in rows):,.0f} real digits", (max(weights), real[name])
+        text, at = f"{max(row['n'] for row in rows):,.0f} real ones", (max(weights), real[name])
         axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")
         axes.set(xlabel="guidance weight w")
     curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
@@ -350,9 +353,11 @@ def main() -> None:
 
     if arguments.command == "gather":
         words = ["tools/sweep.py", grid, *options, *["gather", *arguments.names] * bool(arguments.names)]
-        rows = gather(grid, names or list(known), " ".join(words), add=bool(arguments.names))
+        # What ships with the course is of digits; scores by another judge can't stand beside them.
+        shipped = "pictures" not in dict(arguments.parameter)
+        rows = gather(grid, names or list(known), " ".join(words), DATA if shipped else BUILD, bool(arguments.names))
         if grid == "w_sweep":
-            write_atomically(FIGURES / "w_sweep.png", plots.png(sweep_figure(rows)))
+            write_atomically((FIGURES if shipped else BUILD) / "w_sweep.png", plots.png(sweep_figure(rows)))
         return None
     if arguments.command == "list":
         names = names or list(known)

@@ -48,6 +48,7 @@ SAVED = {
     "white paper": ("a.png", lambda: ink(), {}),
     "black paper": ("a.png", lambda: ink(paper=0, dark=255), {}),
     "grey paper": ("a.png", lambda: ink(paper=180), {}),
+    "chalk on a board": ("a.png", lambda: ink(paper=50, dark=255), {}),
     "one bit": ("a.png", lambda: ink().convert("1"), {}),
     "a palette": ("a.png", lambda: ink().convert("P"), {}),
     "colours": ("a.png", lambda: ink().convert("RGB"), {}),
@@ -110,6 +111,13 @@ def test_a_picture_is_padded_and_not_squeezed(size, tmp_path):
     assert columns == pytest.approx(28 * size[0] / longest / 4, abs=1.5)
     assert rows == pytest.approx(max(1, 28 * size[1] / longest / 2), abs=1.5)
     assert not x[[0, -1]].any()  # what is padded is paper
+
+
+def test_a_grey_photograph_stays_as_it_is(tmp_path):
+    put(tmp_path, "class/a.png", ink(paper=90, dark=30))
+    x = only(tmp_path)[0]
+    assert x[0, 0].item() == pytest.approx(90 / 255)
+    assert x[14, 10].item() == pytest.approx(30 / 255)
 
 
 @pytest.mark.parametrize("size", [16, 28, 64])

@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import psutil
 import pytest
 import sweep
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from ddpm_lib import DDPM, NoiseSchedule, UNet, UNetConfig, save_checkpoint
 from ddpm_lib.course.variants import VARIANTS
@@ -108,6 +110,14 @@ def test_a_model_of_other_classes_is_not_scored_as_if_it_drew_digits(tmp_path):
     save_checkpoint(tmp_path / "letters", letters)
     with pytest.raises(SystemExit, match=r"model must draw 0, 1.* got A, B.*make_reference"):
         sweep.points("w_sweep", False, {"checkpoint": str(tmp_path / "letters")})
+    with pytest.raises(SystemExit, match="pictures must come with a checkpoint"):
+        sweep.points("w_sweep", False, {"pictures": "letters"})
+    with pytest.raises(SystemExit, match="pictures: there is no folder"):
+        sweep.points("w_sweep", False, {"pictures": "no folder", "checkpoint": str(tmp_path / "letters")})
+
+
+def test_the_shipped_student_has_its_own_points(grid):
+    assert len(sweep.points("w_sweep", False, {"checkpoint": "student"}).keys() - grid.keys()) == len(grid)
 
 
 def test_a_relative_checkpoint_is_found_from_the_kernels_folder_too(make_ddpm, tmp_path, monkeypatch):
@@ -228,20 +238,20 @@ def test_a_damaged_point_is_named_by_gather_and_executed_again_by_run(folder, ex
     broken = list(grid)[3]
     damaged(folder / f"{broken}.json", kind)
     with pytest.raises(SystemExit, match=re.escape(broken)) as stopped:
-        sweep.gather("w_sweep", list(grid), "a test")
+        sweep.gather("w_sweep", list(grid), "a test", sweep.DATA)
     assert [name for name in grid if name in str(stopped.value)] == [broken]
     assert not sweep.FIGURES.exists(), "a part of the table would look like all of it"
     for name, parameters in grid.items():
         sweep.run("w_sweep", name, parameters)
     assert len(executed) == len(grid) + 1
-    assert len(sweep.gather("w_sweep", list(grid), "a test")) == len(grid)
+    assert len(sweep.gather("w_sweep", list(grid), "a test", sweep.DATA)) == len(grid)
 
 
 def test_a_missing_point_is_named(folder, executed, grid):
     for name, parameters in list(grid.items())[1:]:
         sweep.run("w_sweep", name, parameters)
     with pytest.raises(SystemExit, match=re.escape(next(iter(grid)))):
-        sweep.gather("w_sweep", list(grid), "a test")
+        sweep.gather("w_sweep", list(grid), "a test", sweep.DATA)
 
 
 def test_a_notebook_that_fails_is_kept_to_look_at_and_the_others_go_on(folder, executed, grid, monkeypatch, capsys):
@@ -387,7 +397,7 @@ def test_the_table_is_the_same_whatever_was_finished_first(folder, executed, gri
             path.unlink()
         for name in order:
             sweep.run("w_sweep", name, grid[name])
-        sweep.gather("w_sweep", order, "a test")
+        sweep.gather("w_sweep", order, "a test", sweep.DATA)
         texts.append((sweep.DATA / "w_sweep.csv").read_text())
     assert texts[0] == texts[1]
     rows = list(csv.DictReader(texts[0].splitlines()))
@@ -401,7 +411,7 @@ def test_the_table_is_the_same_whatever_was_finished_first(folder, executed, gri
 def test_the_table_says_where_it_comes_from(folder, executed, grid):
     for name, parameters in grid.items():
         sweep.run("w_sweep", name, parameters)
-    sweep.gather("w_sweep", list(grid), "tools/sweep.py w_sweep")
+    sweep.gather("w_sweep", list(grid), "tools/sweep.py w_sweep", sweep.DATA)
     said = json.loads((sweep.DATA / "w_sweep.json").read_text())
     assert said == {
         "command": "tools/sweep.py w_sweep",
@@ -421,7 +431,7 @@ def test_gather_sorts_variants_as_they_are_listed(folder):
         rows = [row_for("what_mattered", parameters, w=w, data="full") for w in (1.0, 0.0)]
         rows = [{column: row[column] for column in sweep.COLUMNS["what_mattered"]} for row in rows]
         (folder / f"{name}.json").write_text(json.dumps({"rows": rows, **ORIGIN}))
-    rows = sweep.gather("what_mattered", list(points), "a test")
+    rows = sweep.gather("what_mattered", list(points), "a test", sweep.DATA)
     assert list(dict.fromkeys(row["variant"] for row in rows)) == list(VARIANTS)
     assert [(row["seed"], row["w"]) for row in rows[:4]] == [(0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0)]
 
@@ -430,9 +440,9 @@ def test_named_points_are_added_to_the_table_that_is_there(folder, executed, gri
     *old, new = grid
     for name in grid:
         sweep.run("w_sweep", name, grid[name])
-    sweep.gather("w_sweep", list(grid), "all of them")
+    sweep.gather("w_sweep", list(grid), "all of them", sweep.DATA)
     at_once = (sweep.DATA / "w_sweep.csv").read_bytes()
-    sweep.gather("w_sweep", old, "the old ones")
+    sweep.gather("w_sweep", old, "the old ones", sweep.DATA)
     for name in old:
         (folder / f"{name}.json").unlink()
     (folder / f"{new}.json").write_text((folder / f"{new}.json").read_text().replace("2026-11-24", "2026-11-25"))
@@ -537,6 +547,37 @@ def test_w_sweep_from_points_to_the_figure(folder, monkeypatch):
     assert float(rows[0]["agreement"]) > 0.8
     assert float(rows[1]["diversity"]) < float(rows[2]["diversity"])
     assert (sweep.FIGURES / "w_sweep.png").stat().st_size > 10_000
+
+
+@pytest.mark.notebooks
+@pytest.mark.filterwarnings("default")
+def test_w_sweep_of_ones_own_pictures(folder, tmp_path, monkeypatch):
+    """Three classes of pictures in colours: a judge is trained for them, and the shipped table stays as it is."""
+    chance = np.random.default_rng(0)
+    for k, name in enumerate(("red", "green", "blue")):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(24):
+            pixels = chance.integers(0, 120, (20, 20, 3), dtype=np.uint8)
+            pixels[5:15, 5:15, k] = 255
+            Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{i}.png")
+    config = UNetConfig((4, 4, 4), 4, 3, channels=3, size=16, classes=("blue", "green", "red"))
+    save_checkpoint(tmp_path / "mine.safetensors", DDPM(UNet(config), NoiseSchedule.cosine(20)))
+    monkeypatch.setattr(sweep, "WEIGHTS", (0, 3))
+    mine = {"checkpoint": tmp_path / "mine.safetensors", "pictures": tmp_path / "mine", "n": 30, "seed": 5}
+    changes = [word for name, value in mine.items() for word in ("-p", name, str(value))]
+    assert not run_main(monkeypatch, "run", "all", *changes)
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "w_sweep", "gather", *changes])
+    sweep.main()
+    assert not sweep.DATA.exists()
+    assert not sweep.FIGURES.exists()
+    real = list(csv.DictReader((sweep.BUILD / "w_sweep.csv").read_text().splitlines()))[-1]
+    assert float(real["agreement"]) == 1
+    assert real["tstr_n"] == "36"
+    said = json.loads((sweep.BUILD / "w_sweep.json").read_text())
+    assert said["judges"] == [
+        "a classifier of 3 classes (blue, green, red), tested on 36 held-out pictures, accuracy 1.0000"
+    ]
+    assert (sweep.BUILD / "w_sweep.png").stat().st_size > 10_000
 
 
 @pytest.mark.notebooks
