@@ -63,7 +63,7 @@ html: .venv/html
 test: test-unit test-browser test-nbval test-papermill
 
 test-unit: .venv/test
-	$(RUN) -m pytest $(TWO) --dist loadfile -m "not notebooks and not browser" $(ARGS)
+	$(RUN) -m pytest $(TWO) --dist loadfile --no-loadscope-reorder -m "not notebooks and not browser" $(ARGS)
 
 # Skips where no chromium is installed; DDPM_BROWSER_TEST=1 makes that a failure.
 test-browser: .venv/test
@@ -80,8 +80,8 @@ test-papermill: .venv/test
 # What make test does with fewer kills, calls and files.
 stress: .venv/test
 	DDPM_KILLS=50 DDPM_CASES=1200 DDPM_SEEDS=5 $(RUN) -m pytest -m "not notebooks and not browser" tests/checkpoint \
-		tests/course/test_answers.py tests/data tests/package/test_fuzz.py tests/training/test_snapshot.py \
-		tests/training/test_determinism.py $(ARGS)
+		tests/course/test_answers.py tests/course/test_mistakes.py tests/data tests/package/test_fuzz.py \
+		tests/training/test_snapshot.py tests/training/test_determinism.py $(ARGS)
 	DDPM_PRESSES=66 $(RUN) -m pytest -m notebooks tests/notebooks/test_interrupt.py $(ARGS)
 
 # Two network namespaces; a test says what it skips for: root, iproute2, parallel, openssh-server.

@@ -1,4 +1,4 @@
-"""What every check does with answers that are no answers. Right answers and mistakes are those of test_answers.py."""
+"""What every check does with answers that are no answers. Right and wrong ones: test_answers.py."""
 
 import math
 import types

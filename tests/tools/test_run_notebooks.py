@@ -338,10 +338,12 @@ def test_an_unknown_parameter_and_several_that_do_not_fit(write, no_kernel, monk
     assert [line.split(",")[0] for line in said.splitlines()] == ["05_one", "06_two"]
 
 
-def test_what_fits_reaches_the_cells_and_a_path_is_relative_to_where_it_was_typed(write, monkeypatch, tmp_path, capsys):
+def test_what_fits_reaches_the_cells_and_a_path_is_relative_to_where_it_was_typed(
+    write, make_ddpm, monkeypatch, tmp_path, capsys
+):
     write("05_one", "print([seed, weights, birthday, budget_seconds])\nprint(checkpoint)\nprint(figures_dir)\n1/0")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    (tmp_path / "mine.safetensors").write_text("weights")
+    save_checkpoint(tmp_path / "mine.safetensors", make_ddpm(10))
     given = {"seed": "7", "weights": "[0, 2.5]", "birthday": "2106", "budget_seconds": "0.5"}
     given |= {"checkpoint": "mine.safetensors", "figures_dir": "~/pictures"}
     words = [word for pair in given.items() for word in ("-p", *pair)]
