@@ -25,7 +25,9 @@ from ddpm_lib.interrupts import undisturbed
 from ddpm_lib.precision import autocast, best_device, fair_threads
 from ddpm_lib.training import TrainConfig, ema
 
-AGAIN = ": add some, leave it out, or divide anew: train_set, test_set = hold_out(data, share=0.5)"
+AGAIN = (
+    ": a class needs 8 in all. Add some, leave it out, or divide anew: train_set, test_set = hold_out(data, share=0.5)"
+)
 LEAST = 4  # pictures of each class: half of them is compared with the other half, and two is the least for that
 COUNTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # there is a floor for so many images
 SUBSETS = 5  # and it is the mean over so many random subsets, fewer of more than 200 pictures: they take a second each

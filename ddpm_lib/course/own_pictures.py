@@ -92,7 +92,7 @@ def over_w(scores: dict[float, Scores]) -> Figure:
         {name: {name: [getattr(scores[x], name) for x in w]} for name in shown},
         x_label="w",
         references={name: (getattr(first, f"{name}_floor"), "real letters") for name in shown},
-        limits={"agreement": (0, 1.05), "coverage": (0, 1.15 * max(s.coverage_floor for s in scores.values()))},
+        limits={"agreement": (0, 1.15), "coverage": (0, 1.15 * max(s.coverage_floor for s in scores.values()))},
     )
 
 
