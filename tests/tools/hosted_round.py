@@ -18,8 +18,9 @@ import papermill
 
 JUPYTER = ["ipykernel", "ipython", "ipywidgets", "jupyter_client", "jupyter_core", "notebook", "pyzmq", "tornado",
            "traitlets", "widgetsnbextension"]  # fmt: skip
-QUICK = {"budget_seconds": 4, "budget_eps_seconds": 3, "budget_flow_seconds": 3, "samples": 50, "noises": 4}
+QUICK = {"budget_seconds": 4, "budget_eps_seconds": 3, "budget_flow_seconds": 3, "samples": 52, "noises": 4}
 QUICK |= {"samples_per_weight": 50, "pool_samples": 200, "live_samples": 50, "live_seeds": 2, "denoise_steps": 5}
+QUICK |= {"letters_per_class": 40, "judge_seconds": 3, "folder_seconds": 3}
 
 
 def run(path: Path, wheel: Path) -> str:
