@@ -225,10 +225,10 @@ def floor(real: Sequence[Scores], name: str) -> float:
 def score_table(scores: dict[str, Scores], real: Sequence[Scores]) -> str:
     """FID, agreement, coverage and diversity of each, and below what draws of real digits reach on the average."""
     found = {name: [getattr(s, key) for key in SCORES.values()] for name, s in scores.items()}
-    return _table("", found | {f"{real[0].n} real digits": [floor(real, key) for key in SCORES.values()]})
+    return four_scores("", found | {f"{real[0].n} real digits": [floor(real, key) for key in SCORES.values()]})
 
 
-def _table(head: str, found: dict[str, Sequence[float]]) -> str:
+def four_scores(head: str, found: dict[str, Sequence[float]]) -> str:
     """Lines of text with the four scores of each name."""
     width = max(map(len, found))
     rows = [f"{head:<{width}}{'FID':>7}{'agreement':>11}{'coverage':>10}{'diversity':>11}"]
@@ -259,7 +259,7 @@ def kept_table(metadata: dict) -> str:
             setting, _, samples = name.removeprefix("its ").rpartition(", ")
             pairs = re.findall(r"\w+ ([\d.]+) \(real digits ([\d.]+)\)", text)
             found[setting], real = zip(*[map(float, pair) for pair in pairs], strict=True)
-    return _table(samples, found | {"real digits": real})
+    return four_scores(samples, found | {"real digits": real})
 
 
 def gaps(

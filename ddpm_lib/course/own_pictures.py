@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ddpm_lib.course import plots
-from ddpm_lib.course.one_step import SCORES
+from ddpm_lib.course.one_step import SCORES, four_scores
 from ddpm_lib.evaluation import Scores, nearest_neighbours
 from ddpm_lib.letters import LETTERS, in_fonts
 
@@ -74,13 +74,12 @@ def show_classes(pictures: TensorDataset, classes: Sequence[str], alt: str) -> N
 
 def score_table(scores: dict[object, Scores]) -> str:
     """The scores of each guidance weight, or of each name, and below them what as many real letters reach."""
-    table = {f"w = {name:g}" if isinstance(name, int | float) else name: s for name, s in scores.items()}
-    lines = [f"{'':<18}" + "".join(f"{title:>11}" for title in SCORES)]
-    for name, s in table.items():
-        lines.append(f"{name.replace('-', '−'):<18}" + "".join(f"{getattr(s, key):>11.2f}" for key in SCORES.values()))
-    first = next(iter(scores.values()))
-    floors = "".join(f"{getattr(first, f'{key}_floor'):>11.2f}" for key in SCORES.values())
-    return "\n".join([*lines, f"{f'{first.n} real letters':<18}{floors}"])
+    first, found = next(iter(scores.values())), {}
+    for name, of in scores.items():
+        name = f"w = {name:g}".replace("-", "−") if isinstance(name, int | float) else name
+        found[name] = [getattr(of, key) for key in SCORES.values()]
+    floors = [getattr(first, f"{key}_floor") for key in SCORES.values()]
+    return four_scores("", found | {f"{first.n} real letters": floors})
 
 
 def over_w(scores: dict[float, Scores]) -> Figure:
