@@ -16,13 +16,14 @@ from ddpm_lib import guards
 from ddpm_lib.extras import needed_by
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-# matplotlib's other fonts hold signs of mathematics instead of capitals, or few glyphs at all; cmsy10's are script.
+# matplotlib's other fonts hold signs of mathematics instead of capitals, or few glyphs at all; cmsy10's are script, and
+# cmti10 comes with matplotlib 3.11 only.
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
-    *("cmb10", "cmmi10", "cmr10", "cmss10", "cmti10", "cmtt10"),
+    *("cmb10", "cmmi10", "cmr10", "cmss10", "cmtt10"),
 )
 SIDE, FINER = 28, 3  # a picture is drawn with FINER² times as many pixels, then averaged
 
