@@ -342,6 +342,7 @@ def test_what_fits_reaches_the_cells_and_a_path_is_relative_to_where_it_was_type
     write, make_ddpm, monkeypatch, tmp_path, capsys
 ):
     write("05_one", "print([seed, weights, birthday, budget_seconds])\nprint(checkpoint)\nprint(figures_dir)\n1/0")
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     save_checkpoint(tmp_path / "mine.safetensors", make_ddpm(10))
     given = {"seed": "7", "weights": "[0, 2.5]", "birthday": "2106", "budget_seconds": "0.5"}
