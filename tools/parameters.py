@@ -135,12 +135,13 @@ def _check_model(notebook: str, known: dict[str, object], found: dict[str, objec
     own, pictures = found.get("checkpoint"), found.get("pictures")
     if pictures and not own:
         raise ValueError("pictures must come with a checkpoint that draws them, got none")
-    if own and not pictures:
-        judge_of(load_checkpoint(own))  # the notebooks ask for digits, and a classifier of digits reads them
     steps = {name: found.get(name, known[name]) for name in STEPS if name in found or (own and name in known)}
-    if not steps and not (own and notebook in LEAST_T):
+    if not (steps or own):
         return
-    T = load_checkpoint(own).schedule.T
+    ddpm = load_checkpoint(own)
+    if own and not pictures:
+        judge_of(ddpm)  # the notebooks ask for digits, and a classifier of digits reads them
+    T = ddpm.schedule.T
     if own and LEAST_T.get(notebook, 1) > T:
         raise ValueError(f"checkpoint must have T ≥ {LEAST_T[notebook]}, got T = {T}")
     share = TIMES_AS_MANY.get(notebook, 1)

@@ -232,7 +232,7 @@ def gather(grid: str, names: list[str], command: str, folder: Path, add: bool = 
             sys.exit(f"{table} has rows of these points already")
         by_place |= stored
         before = json.loads(origins.read_text(encoding="utf-8"))
-        said = {key: _both(before.get(key, []), value) for key, value in said.items()}
+        said = {key: _both(before[key], value) for key, value in said.items()}
     tables.write_table(table, [by_place[place] for place in sorted(by_place)])
     write_atomically(origins, (json.dumps(said, indent=1) + "\n").encode())
     print(f"{len(by_place)} rows of {said['points']} points: {table}")
@@ -257,7 +257,7 @@ def sort_key(row: dict) -> tuple:
 def sweep_figure(rows: list[dict]):
     """FID and Inception Score over w, and FID over Inception Score from w = 0 on: means over the seeds, a dot for each.
 
-    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines, star: real ones.
+    A band goes from the mean lower to the mean upper end of the bootstrap intervals. Dashed lines, star: real images.
     """
     figure, [[fid, score, curve]] = plots.figure(9.4, 3.3, columns=3)
     real = {name: fmean(row[name] for row in rows if row["sampler"] == "real") for name in ("fid", "inception_score")}
@@ -286,7 +286,7 @@ def sweep_figure(rows: list[dict]):
                     curve.annotate(f"{w:g}", point, xytext=below, textcoords="offset points")
     for axes, name, above in ((fid, "fid", 4), (score, "inception_score", -13)):  # the side where the panel is empty
         axes.axhline(real[name], color=plots.INK, linewidth=1, linestyle="--")
-        text, at = f"{max(row['n'] for row in rows):,.0f} real ones", (max(weights), real[name])
+        text, at = f"{max(row['n'] for row in rows):,.0f} real images", (max(weights), real[name])
         axes.annotate(text, at, xytext=(0, above), textcoords="offset points", ha="right")
         axes.set(xlabel="guidance weight w")
     curve.plot(real["inception_score"], real["fid"], "*", color=plots.INK, markersize=11)
